@@ -1,0 +1,1 @@
+"""Who is calling the API: keys, scopes and the subject they resolve to."""

@@ -1,0 +1,1 @@
+"""Pure rules: disclosures, consent, suppression, redaction."""

@@ -1,0 +1,1 @@
+"""Contacts, conversations, messages and handoff: the state that calls and WhatsApp share."""

@@ -1,0 +1,1 @@
+"""From an understanding to a reply: frames, policy, escalation, tools."""

@@ -1,0 +1,18 @@
+"""The value that language identification yields."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageGuess:
+    """Which language carries an utterance, and the evidence.
+
+    `matrix` is a BCP-47 tag, or None when nothing speaks for any ("4512", ""). `token_tags` holds one tag per
+    token ("und" where unknown); `switch_points` are token indices at which the tag changes.
+    """
+
+    matrix: str | None
+    confidence: float
+    token_tags: tuple[str, ...] = ()
+    switch_points: tuple[int, ...] = ()
+    requested: str | None = None

@@ -1,0 +1,1 @@
+"""Speech recognition: the engine protocol and its implementations."""

@@ -1,0 +1,1 @@
+"""Speech synthesis: the engine protocol and its implementations."""

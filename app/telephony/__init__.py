@@ -1,0 +1,1 @@
+"""Plivo: answer XML, signatures, the media stream and the REST client."""

@@ -1,0 +1,1 @@
+"""The pywa adapter: templates, outbox and delivery over the WhatsApp Cloud API."""
