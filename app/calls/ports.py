@@ -1,7 +1,7 @@
 """The ports between the carrier's edge and the live call: `telephony` calls, `calls` implements, the root wires."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -35,7 +35,15 @@ class NumberRoute:
     agent_id: str
     number: str
     plivo_auth_id: str
-    plivo_auth_token: str
+    plivo_auth_token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierAccount:
+    """A tenant's account at the carrier: signs its webhooks, opens its REST interface."""
+
+    auth_id: str
+    auth_token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +143,7 @@ class LiveCall(Protocol):
 
         Args:
             reason: `stopped` and `closed` (the carrier ended the stream), `released` (our `Carrier.close`), `lost`,
-                `idle`, `blocked`, `violations`, `shutdown`.
+                `idle` (no audio arrives), `blocked` (the carrier takes none), `violations`, `failed`, `shutdown`.
         """
         ...
 
@@ -192,8 +200,8 @@ class CallRegistry(Protocol):
         """
         ...
 
-    async def auth_token_for(self, carrier_call_id: str) -> str | None:
-        """Returns the carrier auth token of the call's tenant, or None if the call is unknown."""
+    async def account_for(self, carrier_call_id: str) -> CarrierAccount | None:
+        """Returns the carrier account of the call's tenant, or None if the call is unknown."""
         ...
 
     async def on_status(self, carrier_call_id: str, fields: Mapping[str, str]) -> None:
