@@ -1,0 +1,75 @@
+"""A call's own account of itself: events with their place in time, handed to the sink."""
+
+from collections.abc import Callable
+from typing import Any
+
+from app.calls.events import CallEvent, CallEventKind, EventSink
+from app.calls.playback import Heard
+from app.calls.thinking import Thought
+
+
+class Journal:
+    """Writes events of one call. Times are seconds of the same clock as `now`."""
+
+    __slots__ = ("_now", "_sink", "_speech_end", "_started_at")
+
+    def __init__(self, sink: EventSink, now: Callable[[], float]) -> None:
+        self._sink = sink
+        self._now = now
+        self._started_at = now()
+        self._speech_end: float | None = None
+
+    def start(self) -> None:
+        """The call's audio begins here: zero of all positions."""
+        self._started_at = self._now()
+
+    def emit(self, kind: CallEventKind, **data: Any) -> None:
+        """Writes an event that happens now."""
+        self._sink.emit(CallEvent(kind, self._at_ms(self._now()), data))
+
+    def caller_turn(self, thought: Thought, speech_end: float) -> None:
+        """Writes what the caller said and what it was taken to mean."""
+        self._speech_end = speech_end
+        understood = thought.understanding
+        words = thought.transcript.words
+        endpoint_ms = round((self._now() - speech_end) * 1_000, 1)
+        self.emit(
+            CallEventKind.CALLER_TURN,
+            text=thought.transcript.text,
+            by="voice",
+            ended_at_ms=self._at_ms(speech_end),
+            language=understood.language.matrix,
+            reply_language=thought.state.language,
+            switch_points=list(understood.language.switch_points),
+            intent=understood.intent,
+            confidence=round(understood.confidence, 3),
+            asr_confidence=round(thought.transcript.confidence, 3),
+            entities=[{"kind": entity.kind, "value": entity.value} for entity in understood.entities],
+            words=len(words),
+            stages_ms={"endpoint": endpoint_ms, **thought.stages_ms},
+        )
+
+    def key_turn(self, keys: str, language: str) -> None:
+        """Writes what the caller keyed in."""
+        self._speech_end = self._now()
+        self.emit(CallEventKind.CALLER_TURN, text=keys, by="keypad", intent="inform", reply_language=language)
+
+    def agent_turns(self, sentences: list[Heard], first_audio_at: float | None) -> None:
+        """Writes what the caller heard of the agent, sentence by sentence; the first carries the reply's latency."""
+        for heard in sentences:
+            data: dict[str, Any] = {
+                "text": heard.say.text,
+                "heard_text": heard.text,
+                "heard_ms": heard.heard_ms,
+                "complete": heard.complete,
+                "language": heard.say.language,
+            }
+            if heard.say.disclosure is not None:
+                data["disclosure"] = heard.say.disclosure
+            if self._speech_end is not None and first_audio_at is not None:
+                data["reply_ms"] = round((first_audio_at - self._speech_end) * 1_000, 1)
+                self._speech_end = None
+            self.emit(CallEventKind.AGENT_TURN, **data)
+
+    def _at_ms(self, when: float) -> int:
+        return round((when - self._started_at) * 1_000)

@@ -1,0 +1,456 @@
+"""One live call: audio in, turns out, replies spoken. It owns the order of things; each stage owns its own state.
+
+The carrier's socket and the speech worker call in (`LiveCall`, `VoiceListener`); both are cheap. A caller's turn is
+thought about at each short pause and committed only when it is over, so nothing of an abandoned turn is ever heard.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from app.calls.actions import Actions
+from app.calls.events import CallEventKind, EventSink
+from app.calls.journal import Journal
+from app.calls.lifetime import Lifetime
+from app.calls.playback import Heard, Playback
+from app.calls.ports import Carrier
+from app.calls.thinking import Listening, Thinker, Thought
+from app.calls.turns import TurnEvent, TurnEventKind, TurnTaker, patience
+from app.dialogue.turn import ActionKind, AgentProfile, DialogueState, Expectation, Reply, Say, Tools
+from app.errors import AppError, CarrierError, StageError
+from app.language.normalise import normalise
+from app.speech.asr.engine import Transcript
+from app.speech.ear import Ear, Ears
+
+PRE_ROLL_MS: Final = 400
+SILENCE_SECONDS: Final = 7.0
+KEYPAD_SECONDS: Final = 2.5
+RECONNECT_SECONDS: Final = 5.0
+THINKING_ALOUD_SECONDS: Final = 0.7
+THINKING_LIMIT_SECONDS: Final = 8.0
+SLOW_PACE: Final = 0.8
+MOST_FAILURES: Final = 3
+_AFTER_SPEECH: Final = (ActionKind.TRANSFER, ActionKind.END)
+_WHILE_DISCLOSING: Final = ("stop_contact", "no_recording")
+_NOT_WORTH_HOLDING: Final = frozenset({"silence", "out_of_scope", "greet", "affirm", "thank", "inform", "wait"})
+_RECONNECTABLE: Final = frozenset({"lost", "idle", "blocked"})
+_log = structlog.get_logger("calls")
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """Whose call this is."""
+
+    call_id: str
+    carrier_call_id: str
+    profile: AgentProfile
+    caller_number: str
+    language: str
+    max_seconds: int
+
+
+class CallSession:
+    """Implements `LiveCall` and `VoiceListener` for one call."""
+
+    def __init__(
+        self, context: CallContext, ears: Ears, thinker: Thinker, tools: Tools, actions: Actions, sink: EventSink
+    ) -> None:
+        """Takes a speech slot.
+
+        Raises:
+            Unavailable: No speech slot is free.
+        """
+        self.context = context
+        self._thinker = thinker
+        self._tools = tools
+        self._actions = actions
+        self._sink = sink
+        self._loop = asyncio.get_running_loop()
+        self._journal = Journal(sink, self._loop.time)
+        self._taker = TurnTaker()
+        self._carrier: Carrier | None = None
+        self._playback = Playback(lambda: self._carrier, self._loop.time, sink.agent_audio, sink.agent_cleared)
+        self._state: DialogueState | None = None
+        self._listening = Listening(Expectation.NOTHING)
+        self._life = Lifetime(self._last_resort)
+        self._thought: asyncio.Task[Thought] | None = None
+        self._commit: asyncio.Task[None] | None = None
+        self._reply: asyncio.Task[None] | None = None
+        self._held: Thought | None = None
+        self._keys = ""
+        self._silences = 0
+        self._pace = 1.0
+        self._failures = 0
+        self._over = asyncio.Event()
+        self.end_reason: str | None = None
+        self._ear: Ear = ears.open(self)
+
+    async def run(self) -> None:
+        """Lives as long as the call; when it returns, every task, timer and slot of the call is released."""
+        try:
+            self._life.spawn(self._playback.pump())
+            self._life.after(
+                "max_duration", self.context.max_seconds, lambda: self._life.spawn(self._reach_max_duration())
+            )
+            await self._over.wait()
+        finally:
+            if self._thought is not None:
+                self._thought.cancel()
+            await self._life.close()
+            self._ear.close()
+            self._account(self._playback.drop())
+            self._journal.emit(CallEventKind.ENDED, reason=self.end_reason or "shutdown")
+
+    def end(self, reason: str) -> None:
+        """Ends the call's session; the first reason given stays."""
+        if self.end_reason is None:
+            self.end_reason = reason
+            self._over.set()
+
+    # what the carrier's socket calls
+
+    def on_started(self, carrier: Carrier, stream_id: str) -> None:
+        """Audio begins, or begins again after a reconnect."""
+        reconnected = self._carrier is not None or self._state is not None
+        self._carrier = carrier
+        self._life.cancel("reconnect")
+        if reconnected:
+            self._journal.emit(CallEventKind.RECONNECTED, stream_id=stream_id)
+            return
+        self._journal.start()
+        self._journal.emit(CallEventKind.STARTED, stream_id=stream_id, language=self.context.language)
+        self._reply = self._life.spawn(self._open())
+
+    def on_audio(self, mulaw: bytes) -> None:
+        """Takes 20 ms of the caller."""
+        self._ear.push(mulaw)
+        self._sink.caller_audio(mulaw)
+
+    def on_dtmf(self, digit: str) -> None:
+        """Collects keys; `#`, enough digits or a pause ends the entry."""
+        self._journal.emit(CallEventKind.DTMF, digit=digit)
+        self._life.cancel("silence")
+        self._interrupt_for_keys()
+        _, most = self._listening.digits or (1, 16)
+        if digit != "#":
+            self._keys += digit
+        if digit == "#" or (self._listening.expectation is Expectation.DIGITS and len(self._keys) >= most):
+            self._enter_keys()
+        else:
+            self._life.after("keypad", KEYPAD_SECONDS, self._enter_keys)
+
+    def on_played(self, name: str) -> None:
+        """The carrier has played a sentence to its end."""
+        self._playback.on_played(name)
+
+    def on_cleared(self) -> None:
+        """The carrier has dropped its queue; the playback reckoned with it when it asked."""
+
+    def on_disconnected(self, reason: str) -> None:
+        """The socket is gone: the call is over, unless the carrier may come back."""
+        self._carrier = None
+        if reason in _RECONNECTABLE:
+            self._life.after("reconnect", RECONNECT_SECONDS, lambda: self.end(f"stream_{reason}"))
+        else:
+            self.end(self.end_reason or f"stream_{reason}")
+
+    # what the speech worker calls
+
+    def on_voice(self, probabilities: Sequence[float]) -> None:
+        """Takes the speech probability of each further 32 ms."""
+        for probability in probabilities:
+            if (event := self._taker.hear(probability)) is not None:
+                self._on_turn_event(event)
+
+    def on_partial(self, transcript: Transcript) -> None:
+        """Takes the words so far; they are not acted on before a pause."""
+
+    def on_hearing_lost(self) -> None:
+        """The speech worker died: say so, and listen again as soon as there is another."""
+        self._abandon()
+        self._taker.reset()
+        if self._state is not None and self._listening.expectation is not Expectation.NOTHING:
+            self._life.spawn(self._apologise("asr", "speech_worker_lost"))
+
+    def on_hearing_restored(self) -> None:
+        """A new worker listens from here on; its clock starts again."""
+        self._taker = TurnTaker()
+
+    # turns
+
+    def _on_turn_event(self, event: TurnEvent) -> None:
+        if self._state is None:
+            return
+        match event.kind:
+            case TurnEventKind.ONSET:
+                self._life.cancel("silence")
+                self._ear.begin(event.at_ms - PRE_ROLL_MS)
+                self._yield_the_floor()
+            case TurnEventKind.PAUSE:
+                self._thought = self._loop.create_task(self._think(self._state))
+            case TurnEventKind.RESUMED:
+                self._abandon()
+            case TurnEventKind.ENDED:
+                if self._thought is None:
+                    self._thought = self._loop.create_task(self._think(self._state))
+                speech_end = self._loop.time() - (self._taker.position_ms - event.at_ms) / 1_000
+                self._commit = self._life.spawn(self._commit_turn(speech_end))
+            case TurnEventKind.FALSE_ALARM:
+                self._ear.end()
+                self._go_on(CallEventKind.FALSE_ALARM)
+
+    def _yield_the_floor(self) -> None:
+        """Falls silent for the caller at once; a commit makes it final, a false alarm undoes it."""
+        current = self._playback.current
+        if current is not None and current.interruptible:
+            self._playback.pause()
+            self._journal.emit(CallEventKind.INTERRUPTION, of=current.text)
+
+    def _go_on(self, kind: CallEventKind, **data: Any) -> None:
+        if self._playback.paused:
+            self._playback.resume()
+            self._journal.emit(kind, **data)
+        elif not self._playback.speaking:
+            self._await_caller()
+
+    def _abandon(self) -> None:
+        """Drops what was thought of a turn that is not over or will not be answered."""
+        for task in (self._thought, self._commit):
+            if task is not None and task is not asyncio.current_task():
+                task.cancel()
+        self._thought = self._commit = None
+
+    async def _think(self, state: DialogueState) -> Thought:
+        started = self._loop.time()
+        transcript = await self._ear.finish()
+        heard = self._loop.time()
+        understanding = await self._thinker.understand(transcript, state, self._listening)
+        stages = {
+            "transcript": round((heard - started) * 1_000, 1),
+            "understanding": round((self._loop.time() - heard) * 1_000, 1),
+        }
+        thought = await self._thinker.answer(
+            transcript, understanding, state, self.context.profile, self._tools, self._listening, stages
+        )
+        self._taker.patience_ms = patience(
+            understanding, self._listening.expectation, self._listening.digits, resolved=thought.resolved
+        )
+        return thought
+
+    async def _commit_turn(self, speech_end: float) -> None:
+        thought = await self._thought_in_time()
+        if thought is None:
+            return
+        current = self._playback.current
+        if current is not None and not current.interruptible and thought.understanding.intent not in _WHILE_DISCLOSING:
+            self._close_turn()
+            self._held = thought if thought.understanding.intent not in _NOT_WORTH_HOLDING else self._held
+            return
+        if self._playback.paused and self._is_backchannel(thought):
+            self._close_turn()
+            self._go_on(CallEventKind.BACKCHANNEL, text=thought.transcript.text)
+            return
+        await self._take_turn(thought, speech_end)
+
+    async def _thought_in_time(self) -> Thought | None:
+        if self._thought is None:
+            return None
+        waiting = asyncio.shield(self._thought)
+        try:
+            try:
+                return await asyncio.wait_for(waiting, THINKING_ALOUD_SECONDS)
+            except TimeoutError:
+                if not self._playback.speaking and self._state is not None:
+                    await self._speak(self._thinker.dialogue.checking(self._state, self.context.profile))
+                return await asyncio.wait_for(asyncio.shield(self._thought), THINKING_LIMIT_SECONDS)
+        except StageError as error:
+            await self._fail("understanding", error.code)
+        except TimeoutError:
+            await self._fail("understanding", "timeout")
+        return None
+
+    def _is_backchannel(self, thought: Thought) -> bool:
+        text = normalise(thought.transcript.text).strip()
+        if not text:
+            return True
+        if self._listening.expectation is Expectation.YES_NO:
+            return False
+        return any(
+            text in self._thinker.packs.get(language).lexicon.backchannels
+            for language in self.context.profile.languages
+        )
+
+    def _close_turn(self) -> None:
+        self._ear.end()
+        self._taker.reset()
+        self._thought = None
+
+    async def _take_turn(self, thought: Thought, speech_end: float) -> None:
+        """The point of no return: the turn is over, the state moves on, the old reply is gone."""
+        self._close_turn()
+        self._stop_reply()
+        self._state = thought.state
+        self._silences = self._failures = 0
+        self._journal.caller_turn(thought, speech_end)
+        if thought.understanding.intent == "slower":
+            self._pace = SLOW_PACE
+        await self._carry_out(thought.reply)
+
+    def _stop_reply(self) -> None:
+        if self._reply is not None and self._reply is not asyncio.current_task():
+            self._reply.cancel()
+        self._account(self._playback.drop())
+
+    async def _carry_out(self, reply: Reply) -> None:
+        """Acts, then speaks: an opt-out holds from the moment it is understood, not from the end of a sentence."""
+        for action in reply.actions:
+            if action.kind in _AFTER_SPEECH:
+                continue
+            if action.kind is ActionKind.STOP_RECORDING:
+                self._sink.stop_recording()
+            try:
+                outcome = await self._actions.perform(self.context, action)
+            except AppError as error:
+                _log.warning("calls.action_failed", action=action.kind, code=error.code)
+                await self._fail("action", error.code)
+                return
+            self._journal.emit(CallEventKind.ACTION, action=action.kind, reason=action.reason, **outcome)
+        self._reply = self._life.spawn(self._deliver(reply))
+
+    async def _deliver(self, reply: Reply) -> None:
+        self._playback.first_audio_at = None
+        self._listening = Listening(reply.expectation, reply.expected_digits)
+        disclosing = False
+        for say in reply.says:
+            if disclosing and say.interruptible:
+                await self._playback.drained()
+                if self._held is not None:
+                    break
+            disclosing = not say.interruptible
+            await self._speak(say)
+        await self._playback.drained()
+        self._account(self._playback.take_finished())
+        if self._held is not None and self._state is not None:
+            await self._answer_held()
+            return
+        for action in reply.actions:
+            if action.kind in _AFTER_SPEECH:
+                await self._leave(action.kind, action.reason)
+                return
+        self._await_caller()
+
+    async def _answer_held(self) -> None:
+        """Answers what the caller said while a disclosure was read."""
+        held, self._held = self._held, None
+        state = self._require_state()
+        if held is not None:
+            thought = await self._thinker.answer(
+                held.transcript, held.understanding, state, self.context.profile, self._tools, self._listening, {}
+            )
+            await self._take_turn(thought, self._loop.time())
+
+    async def _leave(self, kind: ActionKind, reason: str) -> None:
+        self._journal.emit(CallEventKind.ACTION, action=kind, reason=reason)
+        carrier, number = self._carrier, self.context.profile.transfer_number
+        try:
+            if carrier is not None and kind is ActionKind.TRANSFER and number is not None:
+                await carrier.transfer(number)
+            elif carrier is not None:
+                await carrier.hang_up()
+        except CarrierError as error:
+            _log.warning("calls.leave_failed", action=kind, code=error.code)
+            if kind is ActionKind.TRANSFER:
+                await self._fail("transfer", error.code)
+                return
+            await carrier.close() if carrier else None
+        self.end("transferred" if kind is ActionKind.TRANSFER else reason or "agent_hung_up")
+
+    # speaking
+
+    async def _open(self) -> None:
+        reply, self._state = await self._thinker.dialogue.open(self.context.profile, self.context.language)
+        await self._carry_out(reply)
+
+    async def _speak(self, say: Say) -> None:
+        voice = self._thinker.voice(say.language, self._pace)
+        await self._playback.speak(say, self._thinker.mouth.speak(say.text, voice))
+
+    async def _fail(self, stage: str, code: str) -> None:
+        self._life.spawn(self._apologise(stage, code))
+
+    async def _apologise(self, stage: str, code: str) -> None:
+        """A failed stage is heard as a sentence, never as silence."""
+        self._journal.emit(CallEventKind.STAGE_FAILED, stage=stage, code=code)
+        self._failures += 1
+        if self._failures > MOST_FAILURES:
+            await self._leave(ActionKind.END, "failed")
+            return
+        state = self._require_state()
+        self._close_turn()
+        self._stop_reply()
+        reply, self._state = self._thinker.dialogue.on_stage_failed(state, self.context.profile)
+        await self._carry_out(reply)
+
+    async def _reach_max_duration(self) -> None:
+        self._abandon()
+        self._stop_reply()
+        if self._state is None:
+            self.end("max_duration")
+            return
+        reply, self._state = self._thinker.dialogue.on_max_duration(self._state, self.context.profile)
+        await self._carry_out(reply)
+
+    # waiting for the caller
+
+    def _await_caller(self) -> None:
+        if not self._taker.in_turn and not self._keys:
+            self._life.after("silence", SILENCE_SECONDS, lambda: self._life.spawn(self._break_silence()))
+
+    async def _break_silence(self) -> None:
+        self._silences += 1
+        self._journal.emit(CallEventKind.SILENCE, count=self._silences)
+        state = self._require_state()
+        reply, self._state = self._thinker.dialogue.on_silence(state, self.context.profile, self._silences)
+        await self._carry_out(reply)
+
+    def _interrupt_for_keys(self) -> None:
+        current = self._playback.current
+        if current is not None and current.interruptible:
+            self._journal.emit(CallEventKind.INTERRUPTION, of=current.text)
+            self._stop_reply()
+
+    def _enter_keys(self) -> None:
+        self._life.cancel("keypad")
+        keys, self._keys = self._keys, ""
+        if keys and self._state is not None:
+            self._abandon()
+            self._commit = self._life.spawn(self._commit_keys(keys))
+
+    async def _commit_keys(self, keys: str) -> None:
+        await self._playback.drained()
+        state = self._require_state()
+        self._close_turn()
+        reply, self._state = await self._thinker.dialogue.handle_digits(state, keys, self.context.profile, self._tools)
+        self._silences = 0
+        self._journal.key_turn(keys, self._state.language)
+        await self._carry_out(reply)
+
+    # bookkeeping
+
+    def _account(self, sentences: list[Heard]) -> None:
+        self._journal.agent_turns(sentences, self._playback.first_audio_at)
+
+    def _require_state(self) -> DialogueState:
+        if self._state is None:
+            raise StageError("the dialogue has not begun")
+        return self._state
+
+    async def _last_resort(self, code: str) -> None:
+        try:
+            await self._apologise("reply", code)
+        except Exception:
+            _log.exception("calls.apology_failed", call_id=self.context.call_id)
+            self.end("failed")
