@@ -110,6 +110,10 @@ class CallSession:
             self.end_reason = reason
             self._over.set()
 
+    def discard(self) -> None:
+        """Gives the speech slot of a session back that never ran."""
+        self._ear.close()
+
     # what the carrier's socket calls
 
     def on_started(self, carrier: Carrier, stream_id: str) -> None:
@@ -393,6 +397,9 @@ class CallSession:
         self._stop_reply()
         reply, self._state = self._thinker.dialogue.on_stage_failed(state, self.context.profile)
         await self._carry_out(reply)
+
+    def _on_max_duration(self) -> None:
+        self._life.spawn(self._reach_max_duration())
 
     async def _reach_max_duration(self) -> None:
         self._abandon()
