@@ -1,0 +1,45 @@
+"""Fixtures that every room's tests share: the embedded stores (one pair per worker) and a fresh database per test."""
+
+import os
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from redis.asyncio import Redis
+
+from app.kit.clock import SystemClock
+from app.kit.embedded import EmbeddedServices
+from app.kit.mongo import Database
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def embedded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedServices]:
+    directory: Path = tmp_path_factory.mktemp("stores")
+    async with EmbeddedServices(directory) as services:
+        yield services
+
+
+def database_name() -> str:
+    return f"test-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+
+
+@pytest_asyncio.fixture
+async def database(embedded: EmbeddedServices) -> AsyncIterator[Database]:
+    database = await Database.connect(embedded.mongodb_url, database_name(), SystemClock())
+    try:
+        yield database
+    finally:
+        await database.drop()
+        database.close()
+
+
+@pytest_asyncio.fixture
+async def redis_client(embedded: EmbeddedServices) -> AsyncIterator[Redis]:
+    client: Redis = Redis.from_url(embedded.redis_url)
+    try:
+        yield client
+        await client.flushall()
+    finally:
+        await client.aclose()
