@@ -128,21 +128,21 @@ class TransferTargets:
         self._redis = redis
         self._ttl_seconds = ttl_seconds
 
-    async def put(self, call_id: str, number: str) -> None:
+    async def put(self, carrier_call_id: str, number: str) -> None:
         """Notes the number (E.164) for the call.
 
         Raises:
             Unavailable: The store does not answer.
         """
         async with _store():
-            await self._redis.set("transfer-target:" + call_id, number, ex=self._ttl_seconds)
+            await self._redis.set("transfer-target:" + carrier_call_id, number, ex=self._ttl_seconds)
 
-    async def get(self, call_id: str) -> str | None:
+    async def get(self, carrier_call_id: str) -> str | None:
         """Returns the number; again if asked again, since carriers repeat themselves.
 
         Raises:
             Unavailable: The store does not answer.
         """
         async with _store():
-            number = await self._redis.get("transfer-target:" + call_id)
+            number = await self._redis.get("transfer-target:" + carrier_call_id)
         return None if number is None else _text(number)
