@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final
 
+import structlog
+
 from app.dialogue.engine import DialogueEngine
 from app.dialogue.turn import AgentProfile, DialogueState, Expectation, Reply, Say, Tools
 from app.errors import NluError, StageError
@@ -16,6 +18,7 @@ from app.speech.asr.engine import Transcript
 from app.speech.mouth import Mouth
 from app.speech.tts.engine import Voice
 
+_log = structlog.get_logger("calls")
 _NO_PROGRESS: Final = frozenset({"out_of_scope", "silence"})
 
 
@@ -48,10 +51,34 @@ class Thinker:
         self.mouth = mouth
         self._understander = understander
         self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="nlu")
+        self._preparing: set[asyncio.Task[None]] = set()
 
     def close(self) -> None:
         """Ends the thread that understanding runs on."""
+        for task in self._preparing:
+            task.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def start(self) -> None:
+        """Synthesises the sentences that must sound even while the speech worker is down."""
+        for tag in self.packs.tags:
+            voice = self.voice(tag)
+            texts = self.packs.get(tag).responses["technical_problem"]
+            await self.mouth.prepare([(text, voice) for text in texts], pinned=True)
+
+    def prepare_opening(self, profile: AgentProfile) -> None:
+        """Synthesises an agent's opening while the phone still rings, so that it begins with the first frame."""
+        task = asyncio.create_task(self._prepare_opening(profile))
+        self._preparing.add(task)
+        task.add_done_callback(self._preparing.discard)
+
+    async def _prepare_opening(self, profile: AgentProfile) -> None:
+        try:
+            reply, _ = await self.dialogue.open(profile, profile.default_language)
+            for say in reply.says:
+                await self.prepare(say)
+        except StageError as error:
+            _log.warning("calls.opening_not_prepared", code=error.code)
 
     async def understand(self, transcript: Transcript, state: DialogueState, listening: Listening) -> Understanding:
         """Returns what the words mean here.

@@ -1,0 +1,280 @@
+"""Calls from the first ring to the last record: the carrier's webhooks on one side, live sessions on the other."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import structlog
+
+from app.calls.actions import Actions
+from app.calls.live import LiveSessions
+from app.calls.models import FINAL_STATUS, Call, CallStatus
+from app.calls.ports import CallRecord, Direction, NumberRoute, StreamClaim
+from app.calls.recorder import CallRecorder
+from app.calls.repository import CallRepository, find_by_carrier_id
+from app.calls.session import CallContext, CallSession
+from app.calls.thinking import Thinker
+from app.dialogue.turn import AgentProfile, Tools
+from app.errors import AppError, Conflict, NotFound
+from app.kit.clock import Clock
+from app.kit.ids import new_id
+from app.kit.logging import bind_context
+from app.kit.mongo import Database
+from app.kit.signals import Signals
+from app.speech.ear import Ears
+
+_MACHINE_FIELD: Final = "machine"
+_log = structlog.get_logger("calls")
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSetup:
+    """What a call needs to know of the agent that answers it."""
+
+    profile: AgentProfile
+    keep_audio: bool
+    tools: Tools
+
+
+class AgentDirectory(Protocol):
+    """Agents as the tenant configured them; wired by the root."""
+
+    async def setup(self, tenant_id: str, agent_id: str, contact_number: str) -> AgentSetup:
+        """Returns the agent that answers.
+
+        Raises:
+            NotFound: The tenant has no such agent.
+        """
+        ...
+
+    async def language_for(self, tenant_id: str, contact_number: str, profile: AgentProfile) -> str:
+        """Returns the language to open in: the contact's own if known, else the agent's default."""
+        ...
+
+
+class Vault(Protocol):
+    """Seals content under the tenant's key; wired by the root."""
+
+    async def seal(self, tenant_id: str, plaintext: bytes, aad: bytes) -> bytes:
+        """Returns the sealed content."""
+        ...
+
+    async def open(self, tenant_id: str, sealed: bytes, aad: bytes) -> bytes:
+        """Returns the plain content."""
+        ...
+
+
+class CallService:
+    """Implements `CallRegistry`; opens and runs sessions for `LiveSessions`."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        ears: Ears,
+        thinker: Thinker,
+        agents: AgentDirectory,
+        actions: Actions,
+        vault: Vault,
+        signals: Signals,
+        recordings_dir: Path,
+        max_call_seconds: int,
+        auth_token_of: Callable[[str, str], Any],
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._ears = ears
+        self._thinker = thinker
+        self._agents = agents
+        self._actions = actions
+        self._vault = vault
+        self._signals = signals
+        self._recordings_dir = recordings_dir
+        self._max_call_seconds = max_call_seconds
+        self._auth_token_of = auth_token_of
+        self._recorders: dict[str, CallRecorder] = {}
+        self.live = LiveSessions(self._open_session, self._run_session)
+
+    def calls_of(self, tenant_id: str) -> CallRepository:
+        """Returns the calls of one tenant."""
+        return CallRepository(self._database.tenant(tenant_id))
+
+    # the carrier's webhooks
+
+    async def ring(
+        self,
+        route: NumberRoute,
+        *,
+        carrier_call_id: str,
+        from_number: str,
+        to_number: str,
+        direction: Direction,
+        request_id: str | None = None,
+    ) -> CallRecord:
+        """Creates the call, or returns the one that exists; see `CallRegistry`.
+
+        Raises:
+            Conflict: The call is over, or another tenant's.
+            NotFound: The number's agent does not exist.
+        """
+        call = Call(
+            id=new_id("call"),
+            tenant_id=route.tenant_id,
+            agent_id=route.agent_id,
+            carrier_call_id=carrier_call_id,
+            direction=direction,
+            from_number=from_number,
+            to_number=to_number,
+            status=CallStatus.RINGING,
+            created_at=self._clock.now(),
+        )
+        setup = await self._agents.setup(call.tenant_id, call.agent_id, call.contact_number)
+        try:
+            await self.calls_of(route.tenant_id).add(call)
+        except Conflict:
+            known = await find_by_carrier_id(self._database, carrier_call_id)
+            if known is None or known.tenant_id != route.tenant_id:
+                raise
+            if known.status.is_final:
+                raise Conflict(f"call {known.id} is over", code="call_over") from None
+            call = known
+        _log.info("calls.ring", tenant_id=call.tenant_id, call_id=call.id)
+        self._thinker.prepare_opening(setup.profile)
+        return CallRecord(call.id, call.tenant_id, call.agent_id)
+
+    async def auth_token_for(self, carrier_call_id: str) -> str | None:
+        """Returns the auth token of the tenant whose call this is, or None."""
+        call = await find_by_carrier_id(self._database, carrier_call_id)
+        if call is None:
+            return None
+        token: str | None = await self._auth_token_of(call.tenant_id, call.our_number)
+        return token
+
+    async def on_status(self, carrier_call_id: str, fields: Mapping[str, str]) -> None:
+        """Notes a step of the call."""
+        call = await find_by_carrier_id(self._database, carrier_call_id)
+        if call is not None:
+            _log.info("calls.status", tenant_id=call.tenant_id, call_id=call.id, step=fields.get("event", ""))
+
+    async def on_hangup(self, carrier_call_id: str, fields: Mapping[str, str]) -> None:
+        """Ends the live session, if there is one, and notes how the call ended."""
+        call = await find_by_carrier_id(self._database, carrier_call_id)
+        if call is None:
+            return
+        self.live.end(call.id, "caller_hung_up")
+        status = FINAL_STATUS.get(fields.get("CallStatus", "completed"), CallStatus.COMPLETED)
+        await self.calls_of(call.tenant_id).update(
+            call.id,
+            {
+                "status": status,
+                "hangup_cause": fields.get("HangupCause") or fields.get("HangupCauseName"),
+                "ended_at": call.ended_at or self._clock.now(),
+            },
+        )
+        await self._signal(call.tenant_id, call.id, "ended")
+
+    async def on_machine(self, carrier_call_id: str, result: str) -> None:
+        """Notes that a machine answered, and ends its session: nobody is there to talk to."""
+        call = await find_by_carrier_id(self._database, carrier_call_id)
+        if call is not None:
+            await self.calls_of(call.tenant_id).update(call.id, {_MACHINE_FIELD: result})
+            if result == "machine":
+                self.live.end(call.id, "answering_machine")
+
+    async def on_recording(self, carrier_call_id: str, url: str, fields: Mapping[str, str]) -> None:
+        """Notes where the carrier keeps its own recording."""
+        call = await find_by_carrier_id(self._database, carrier_call_id)
+        if call is not None:
+            await self.calls_of(call.tenant_id).update(call.id, {"carrier_recording_url": url})
+
+    # sessions
+
+    async def _open_session(self, claim: StreamClaim) -> CallSession:
+        call = await self.calls_of(claim.tenant_id).get(claim.call_id)
+        if call is None or call.status.is_final:
+            raise NotFound(f"no call {claim.call_id} to attach to")
+        setup = await self._agents.setup(call.tenant_id, call.agent_id, call.contact_number)
+        language = await self._agents.language_for(call.tenant_id, call.contact_number, setup.profile)
+        context = CallContext(
+            call_id=call.id,
+            carrier_call_id=call.carrier_call_id,
+            profile=setup.profile,
+            caller_number=call.contact_number,
+            language=language,
+            max_seconds=self._max_call_seconds,
+        )
+        repository = self.calls_of(call.tenant_id)
+        recorder = CallRecorder(
+            lambda number, event: repository.add_event(call.id, number, event), keep_audio=setup.keep_audio
+        )
+        session = CallSession(context, self._ears, self._thinker, setup.tools, self._actions, recorder)
+        self._recorders[call.id] = recorder
+        return session
+
+    async def _run_session(self, session: CallSession) -> None:
+        context = session.context
+        recorder = self._recorders[context.call_id]
+        bind_context(tenant_id=context.profile.tenant_id, call_id=context.call_id)
+        noting = asyncio.create_task(self._note_answered(context))
+        writing = asyncio.create_task(recorder.run())
+        try:
+            await session.run()
+        finally:
+            recorder.finish()
+            await asyncio.gather(noting, writing, return_exceptions=True)
+            del self._recorders[context.call_id]
+            await self._keep(context, session, recorder)
+
+    async def _note_answered(self, context: CallContext) -> None:
+        tenant_id = context.profile.tenant_id
+        fields = {"status": CallStatus.IN_PROGRESS, "answered_at": self._clock.now()}
+        try:
+            await self.calls_of(tenant_id).update(context.call_id, fields)
+            await self._signal(tenant_id, context.call_id, "answered")
+        except AppError as error:
+            _log.error("calls.answer_not_noted", code=error.code)
+
+    async def _keep(self, context: CallContext, session: CallSession, recorder: CallRecorder) -> None:
+        tenant_id = context.profile.tenant_id
+        fields: dict[str, Any] = {
+            "status": CallStatus.COMPLETED,
+            "ended_at": self._clock.now(),
+            "end_reason": session.end_reason or "shutdown",
+        }
+        recording = await asyncio.to_thread(recorder.recording)
+        if recording is not None:
+            sealed = await self._vault.seal(tenant_id, recording, context.call_id.encode())
+            path = self._recording_path(tenant_id, context.call_id)
+            await asyncio.to_thread(_write_atomically, path, sealed)
+            fields["recording_bytes"] = len(recording)
+        await self.calls_of(tenant_id).update(context.call_id, fields)
+        await self._signal(tenant_id, context.call_id, "ended")
+
+    async def recording(self, call: Call) -> bytes:
+        """Returns a call's recording as a WAV file.
+
+        Raises:
+            NotFound: Nothing was recorded.
+        """
+        path = self._recording_path(call.tenant_id, call.id)
+        try:
+            sealed = await asyncio.to_thread(path.read_bytes)
+        except FileNotFoundError as error:
+            raise NotFound(f"call {call.id} has no recording", code="no_recording") from error
+        return await self._vault.open(call.tenant_id, sealed, call.id.encode())
+
+    def _recording_path(self, tenant_id: str, call_id: str) -> Path:
+        return self._recordings_dir / tenant_id / f"{call_id}.wav.sealed"
+
+    async def _signal(self, tenant_id: str, call_id: str, what: str) -> None:
+        await self._signals.publish(tenant_id, {"type": f"call.{what}", "call_id": call_id})
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".part")
+    draft.write_bytes(content)
+    draft.replace(path)
