@@ -1,9 +1,9 @@
 """The values that pass between a live channel (call or chat) and the dialogue: one turn in, one reply out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 
 class Expectation(StrEnum):
@@ -62,19 +62,46 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class DialogueState:
-    """Where a conversation stands. A value: each turn returns a new one; storable as JSON by `dataclasses.asdict`."""
+    """Where a conversation stands. A value: each turn returns a new one; stored as JSON by `to_json`."""
 
     language: str
     languages: tuple[str, ...]  # what the agent may speak
     flow: str | None = None
+    intent: str | None = None  # the last matter the caller came with, for the person who takes over
     slots: Mapping[str, str] = field(default_factory=dict)
-    awaiting: str | None = None  # slot name, or "confirm:<what>"
-    misses: int = 0  # turns in a row without progress
+    awaiting: str | None = None  # slot name, "language" or "confirm:<what>"
+    misses: int = 0  # turns in a row that were not understood
+    idle: int = 0  # turns in a row without a result
+    failures: int = 0  # stages that failed
+    not_found: int = 0  # values looked up in vain
+    said: Mapping[str, int] = field(default_factory=dict)  # text -> times spoken since the last result
+    used: Mapping[str, int] = field(default_factory=dict)  # response key -> times spoken in all
     last_replies: tuple[str, ...] = ()  # texts, newest last, for `repeat`
+    last_language: str | None = None  # what the newest of them is spoken in
     language_votes: tuple[str, ...] = ()
     escalation_reason: str | None = None
+    done: tuple[str, ...] = ()  # kinds of the actions decided so far
     ended: bool = False
     turn: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the state as plain JSON values."""
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Rebuilds a state that `to_json` made.
+
+        Raises:
+            TypeError: A name is not a field, or a required one is missing.
+        """
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,110 @@
+"""Turns that need no flow: greetings, waiting, repeating, changing the language, and going back to the open question."""
+
+from app.dialogue.draft import AWAIT_LANGUAGE, CONFIRM, CONFIRM_HANDOFF, CONFIRM_MORE, MOST_TIMES_SAID, Draft
+from app.dialogue.flow import Courtesy, Flows
+from app.dialogue.lookup import LookupDesk
+from app.dialogue.person import REASON_SLOT, PersonDesk
+from app.dialogue.turn import ActionKind
+from app.nlu.understanding import Understanding
+
+
+class CourtesyDesk:
+    """Answers courtesies by `flows/courtesies.yaml` and keeps the thread of the conversation."""
+
+    def __init__(self, flows: Flows, person: PersonDesk, lookup: LookupDesk) -> None:
+        self._flows = flows
+        self._person = person
+        self._lookup = lookup
+
+    def serve(self, draft: Draft, heard: Understanding) -> bool:
+        """Answers a courtesy; returns False when the intent is none."""
+        if heard.intent == "repeat":
+            self._repeat(draft)
+            return True
+        courtesy = self._flows.courtesies.intents.get(heard.intent)
+        if courtesy is None:
+            return False
+        self._speak(draft, heard, courtesy)
+        return True
+
+    def _speak(self, draft: Draft, heard: Understanding, courtesy: Courtesy) -> None:
+        if courtesy.only_idle and draft.state.awaiting not in (None, CONFIRM_MORE):
+            self.ask_open_question(draft)
+            return
+        for key in courtesy.disclosures:
+            draft.disclose(key)
+        if courtesy.say:
+            draft.say(*courtesy.say)
+        if courtesy.action is not None and courtesy.action.value not in draft.state.done:
+            draft.act(courtesy.action, heard.intent)
+        if courtesy.end:
+            if not draft.says:
+                draft.say("goodbye")
+            data = {entity.kind: entity.value for entity in heard.entities}
+            draft.act(ActionKind.END, heard.intent, data)
+        elif courtesy.then and draft.state.awaiting is None:
+            self.anything_else(draft)
+        elif courtesy.ask_again:
+            self.ask_open_question(draft)
+
+    def farewell(self, draft: Draft, reason: str) -> None:
+        """Thanks, says goodbye and ends."""
+        if reason == "thank":
+            draft.say("thanks_reply")
+        draft.change(said={})
+        draft.say("goodbye")
+        draft.act(ActionKind.END, "resolved")
+
+    def anything_else(self, draft: Draft) -> None:
+        """Asks whether there is more, and expects a yes or no among other things."""
+        if draft.say("anything_else", "greeting_ask"):
+            draft.change(awaiting=CONFIRM_MORE, flow=None)
+
+    def ask_open_question(self, draft: Draft) -> None:
+        """Asks again what was open, or how to help, in the language of the reply."""
+        awaiting = draft.state.awaiting
+        flow = self._flows.lookup_named(draft.state.flow)
+        if awaiting == AWAIT_LANGUAGE:
+            draft.say("ask_language")
+        elif awaiting == CONFIRM_HANDOFF:
+            self._person.offer(draft, draft.state.slots.get(REASON_SLOT, "offer_accepted"))
+        elif awaiting == CONFIRM_MORE:
+            draft.say("anything_else")
+        elif flow is not None and awaiting == f"{CONFIRM}{flow.slot.name}":
+            self._lookup.confirm(draft, flow)
+        elif flow is not None and awaiting == flow.slot.name:
+            self._lookup.ask(draft, flow)
+        else:
+            draft.say("greeting_ask", "greet_reply")
+
+    def change_language(self, draft: Draft, heard: Understanding) -> None:
+        """Switches at once and asks the open question again in the new language; asks which when none was named."""
+        entity = heard.entity("language")
+        wanted = entity.value if entity is not None else heard.language.requested
+        if wanted is None:
+            draft.say("ask_language")
+            if draft.state.awaiting is None:
+                draft.change(awaiting=AWAIT_LANGUAGE)
+            return
+        if draft.state.awaiting == AWAIT_LANGUAGE:
+            draft.change(awaiting=None)
+        if wanted not in draft.state.languages:
+            draft.say("language_unavailable")
+            self.ask_open_question(draft)
+            return
+        draft.change(language=wanted, language_votes=())
+        draft.say("language_switched", "acknowledge")
+        self.ask_open_question(draft)
+
+    def _repeat(self, draft: Draft) -> None:
+        """Says the last reply again; when that was heard twice, asks in other words or offers a person."""
+        last = draft.state.last_replies[-1] if draft.state.last_replies else ""
+        if draft.state.last_language == draft.state.language and last and draft.state.said.get(last, 0) < MOST_TIMES_SAID:
+            draft.keep_last = True
+            draft.say("repeat_prefix")
+            draft.say_text(last)
+            return
+        if draft.awaited_slot() is not None:
+            self.ask_open_question(draft)
+            return
+        self._person.offer(draft, "repeat", *draft.offer_keys())

@@ -1,0 +1,90 @@
+"""Values in an utterance: digits, phone, amount, language and day words, read through the packs' own words."""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+from app.language.numbers import parse_digits
+from app.language.packs import Pack
+from app.nlu.phonetic import sound_key, words_of
+from app.nlu.understanding import Entity
+
+_MONEY_SIGNS = frozenset("₹")
+_MONEY_WORDS = frozenset({"rs", "inr"})
+_RUPEE_SOUND = "rup"  # rupees, rupaye, ரூபாய், రూపాయలు: alike by sound key
+_PHONE = re.compile(r"(?:91|0)?[6-9]\d{9}$")
+_FIGURES = re.compile(r"\d[\d,]*")
+
+
+class EntityFinder:
+    """Finds entities by the words of all packs, since callers mix languages within a sentence."""
+
+    def __init__(self, packs: Sequence[Pack]) -> None:
+        self._packs = tuple(packs)
+        self._numbers = frozenset(
+            word for p in packs for words in (p.digit_words, p.number_words, p.repeat_words) for word in words
+        )
+        self._languages = _longest_first({name: tag for p in packs for name, tag in p.lexicon.language_names.items()})
+
+    def find(self, text: str, *, digits_expected: bool, heard_with: float) -> tuple[Entity, ...]:
+        """Returns the entities of an utterance.
+
+        Args:
+            text: The caller's words.
+            digits_expected: Whether a number was asked for; a lone digit word counts only then, as many digit words
+                mean other things too.
+            heard_with: Recogniser confidence, 0..1; the confidence of what is found.
+        """
+        found: list[Entity] = []
+        digits = self._digits(text, digits_expected)
+        if digits is not None:
+            if self._is_money(text):
+                found.append(Entity("amount", digits, text, heard_with))
+            else:
+                found.append(Entity("digits", digits, text, heard_with))
+                if _PHONE.match(digits):
+                    found.append(Entity("phone", digits[-10:], text, heard_with))
+        found += [Entity("language", tag, name, heard_with) for name, tag in self._languages_in(text)]
+        return tuple(found)
+
+    def number_share(self, text: str) -> float:
+        """Returns the share (0..1) of words that belong to numbers."""
+        words = words_of(text)
+        return sum(w in self._numbers or w.isdigit() for w in words) / len(words) if words else 0.0
+
+    def _digits(self, text: str, expected: bool) -> str | None:
+        digits = parse_digits(text, self._packs)
+        if not digits:
+            return None
+        lone = len(digits) < 2 or not (self._number_run(text) >= 2 or _FIGURES.search(text))
+        if lone and not (expected and self.number_share(text) >= 0.5):
+            return None
+        return digits
+
+    def _number_run(self, text: str) -> int:
+        """Returns the most number words in a row."""
+        best = run = 0
+        for word in words_of(text):
+            run = run + 1 if word in self._numbers or word.isdigit() else 0
+            best = max(best, run)
+        return best
+
+    def _is_money(self, text: str) -> bool:
+        words = words_of(text)
+        return any(sign in text for sign in _MONEY_SIGNS) or any(
+            word in _MONEY_WORDS or sound_key(word).startswith(_RUPEE_SOUND) for word in words
+        )
+
+    def _languages_in(self, text: str) -> list[tuple[str, str]]:
+        """Returns (name, tag) of each language named, in order of mention; endings may follow a name."""
+        padded = f" {' '.join(words_of(text))} "
+        hits: dict[str, tuple[int, str]] = {}
+        for name, tag in self._languages:
+            at = padded.find(f" {unicodedata.normalize('NFC', name).lower()}")
+            if at >= 0 and tag not in hits:
+                hits[tag] = (at, name)
+        return [(name, tag) for tag, (_, name) in sorted(hits.items(), key=lambda item: item[1][0])]
+
+
+def _longest_first(names: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(names.items(), key=lambda item: -len(item[0])))

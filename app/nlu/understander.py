@@ -1,0 +1,127 @@
+"""Understanding of one utterance: language, intent and entities, weighed by what the dialogue waits for.
+
+Stands between the recogniser's text and the dialogue. Pure CPU, a few milliseconds; safe to call from threads.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from app.language.guess import LanguageGuess
+from app.language.identify import identify
+from app.language.packs import Pack
+from app.language.registry import PackRegistry
+from app.nlu.classifier import IntentClassifier, Scores
+from app.nlu.entities import EntityFinder
+from app.nlu.phonetic import words_of
+from app.nlu.training import Example
+from app.nlu.understanding import Entity, Understanding
+
+SILENCE = "silence"
+_CLEAR = 0.6
+_ALWAYS_HEARD = ("stop_contact", "human_agent", "switch_to_whatsapp", "change_language")
+_PRIORS: Mapping[str, Mapping[str, float]] = {
+    "open": {},
+    "yes_no": {"affirm": 6.0, "deny": 6.0},
+    "digits": {"inform": 4.0, "order_status": 2.0, "wait": 1.5},
+    "language": {"inform": 2.0, "change_language": 4.0},
+    "nothing": {"goodbye": 2.0, "thank": 2.0},
+}
+_NUMBER_ONLY = 0.5
+_ALTERNATIVES = 3
+_SHORT_WORDS = 3
+
+
+class Understander:
+    """Understands utterances in any mixture of the packs' languages."""
+
+    def __init__(
+        self, registry: PackRegistry, cache_dir: Path | None, tenant_examples: Iterable[Example] = ()
+    ) -> None:
+        """Loads or trains the classifier; the latter takes some seconds.
+
+        Args:
+            registry: The language packs.
+            cache_dir: Where trained models are kept; None trains each time.
+            tenant_examples: Sentences for a tenant's own intents.
+        """
+        self._registry = registry
+        self._packs: tuple[Pack, ...] = tuple(registry.get(tag) for tag in registry.tags)
+        self._classifier = IntentClassifier.build(self._packs, cache_dir, tenant_examples)
+        self._entities = EntityFinder(self._packs)
+        self._words = {
+            "stop_contact": frozenset().union(*(p.lexicon.stop_words for p in self._packs)),
+        }
+
+    @property
+    def intents(self) -> tuple[str, ...]:
+        """Every intent that may be returned, but for `silence`."""
+        return self._classifier.intents
+
+    def understand(
+        self,
+        text: str,
+        *,
+        enabled: Sequence[str],
+        current_language: str,
+        expectation: str = "open",
+        expected_digits: tuple[int, int] | None = None,
+        asr_confidence: float = 1.0,
+    ) -> Understanding:
+        """Returns what the caller meant.
+
+        Args:
+            text: The words as recognised; empty or without letters and digits means `silence`.
+            enabled: BCP-47 tags that the agent speaks.
+            current_language: BCP-47 tag of the last reply.
+            expectation: An `Expectation` value: open, yes_no, digits, language or nothing.
+            expected_digits: Fewest and most digits that are waited for.
+            asr_confidence: Recogniser confidence, 0..1.
+        """
+        words = words_of(text)
+        if not words:
+            return Understanding(text, SILENCE, 1.0, LanguageGuess(None, 0.0))
+        language = identify(text, self._packs, enabled=enabled, current=current_language)
+        entities = self._entities.find(text, digits_expected=expectation == "digits", heard_with=asr_confidence)
+        scores = self._classifier.score(text)
+        intent, confidence = self._intent(text, words, scores, entities, expectation, expected_digits)
+        if intent == "change_language" and language.requested and not any(e.kind == "language" for e in entities):
+            entities = (*entities, Entity("language", language.requested, text, asr_confidence))
+        best = sorted(scores.probabilities.items(), key=lambda item: -item[1])
+        others = {name: chance for name, chance in best[: _ALTERNATIVES + 1] if name != intent}
+        return Understanding(text, intent, confidence, language, entities, others)
+
+    def _intent(
+        self,
+        text: str,
+        words: Sequence[str],
+        scores: Scores,
+        entities: Sequence[Entity],
+        expectation: str,
+        expected_digits: tuple[int, int] | None,
+    ) -> tuple[str, float]:
+        phrase = " ".join(words)
+        for name, phrases in self._words.items():
+            if phrase in phrases:
+                return name, 1.0
+        plain, plain_confidence = scores.decide()
+        if plain in _ALWAYS_HEARD and plain_confidence >= _CLEAR:
+            return plain, plain_confidence
+        kinds = {entity.kind: entity for entity in entities}
+        if expectation == "language" and "language" in kinds and len(words) <= _SHORT_WORDS:
+            return "inform", 1.0
+        intent, confidence = scores.decide(_PRIORS.get(expectation))
+        digits = kinds.get("digits")
+        if digits is not None and self._answers_with_number(text, digits, intent, expectation, expected_digits):
+            return "inform", max(confidence if intent == "inform" else 0.0, 0.9)
+        return intent, confidence
+
+    def _answers_with_number(
+        self, text: str, digits: Entity, intent: str, expectation: str, expected: tuple[int, int] | None
+    ) -> bool:
+        """Tells whether an utterance only supplies a number: mostly digits, or the awaited length and no other matter."""
+        if self._entities.number_share(text) > _NUMBER_ONLY:
+            return True
+        if expectation != "digits":
+            return False
+        fits = expected is None or expected[0] <= len(digits.value) <= expected[1]
+        return fits and intent in ("inform", "out_of_scope", "affirm", "deny", "order_status", "wait")
