@@ -19,7 +19,7 @@ from app.calls.playback import Heard, Playback
 from app.calls.ports import Carrier
 from app.calls.thinking import Listening, Thinker, Thought
 from app.calls.turns import TurnEvent, TurnEventKind, TurnTaker, patience
-from app.dialogue.turn import ActionKind, AgentProfile, DialogueState, Expectation, Reply, Say, Tools
+from app.dialogue.turn import Action, ActionKind, AgentProfile, DialogueState, Expectation, Reply, Say, Tools
 from app.errors import AppError, CarrierError, StageError
 from app.language.normalise import normalise
 from app.speech.asr.engine import Transcript
@@ -268,7 +268,7 @@ class CallSession:
                 return await asyncio.wait_for(waiting, THINKING_ALOUD_SECONDS)
             except TimeoutError:
                 if not self._playback.speaking and self._state is not None:
-                    await self._speak(self._thinker.dialogue.checking(self._state, self.context.profile))
+                    await self._speak(self._thinker.dialogue.checking(self._state))
                 return await asyncio.wait_for(asyncio.shield(self._thought), THINKING_LIMIT_SECONDS)
         except StageError as error:
             await self._fail("understanding", error.code)
@@ -319,10 +319,17 @@ class CallSession:
                 outcome = await self._actions.perform(self.context, action)
             except AppError as error:
                 _log.warning("calls.action_failed", action=action.kind, code=error.code)
-                await self._fail("action", error.code)
+                await self._recover(action, error.code)
                 return
             self._journal.emit(CallEventKind.ACTION, action=action.kind, reason=action.reason, **outcome)
         self._reply = self._life.spawn(self._deliver(reply))
+
+    async def _recover(self, action: Action, code: str) -> None:
+        """A handoff did not work: the caller hears so, and the other way is tried."""
+        self._journal.emit(CallEventKind.STAGE_FAILED, stage=f"action:{action.kind}", code=code)
+        state = self._require_state()
+        reply, self._state = self._thinker.dialogue.on_action_failed(state, self.context.profile, action)
+        await self._carry_out(reply)
 
     async def _deliver(self, reply: Reply) -> None:
         self._playback.first_audio_at = None
@@ -342,7 +349,7 @@ class CallSession:
             return
         for action in reply.actions:
             if action.kind in _AFTER_SPEECH:
-                await self._leave(action.kind, action.reason)
+                await self._leave(action)
                 return
         self._await_caller()
 
@@ -356,7 +363,8 @@ class CallSession:
             )
             await self._take_turn(thought, self._loop.time())
 
-    async def _leave(self, kind: ActionKind, reason: str) -> None:
+    async def _leave(self, action: Action) -> None:
+        kind, reason = action.kind, action.reason
         self._journal.emit(CallEventKind.ACTION, action=kind, reason=reason)
         carrier, number = self._carrier, self.context.profile.transfer_number
         try:
@@ -367,7 +375,7 @@ class CallSession:
         except CarrierError as error:
             _log.warning("calls.leave_failed", action=kind, code=error.code)
             if kind is ActionKind.TRANSFER:
-                await self._fail("transfer", error.code)
+                await self._recover(action, error.code)
                 return
             await carrier.close() if carrier else None
         self.end("transferred" if kind is ActionKind.TRANSFER else reason or "agent_hung_up")
@@ -390,7 +398,7 @@ class CallSession:
         self._journal.emit(CallEventKind.STAGE_FAILED, stage=stage, code=code)
         self._failures += 1
         if self._failures > MOST_FAILURES:
-            await self._leave(ActionKind.END, "failed")
+            await self._leave(Action(ActionKind.END, "failed"))
             return
         state = self._require_state()
         self._close_turn()
@@ -431,7 +439,7 @@ class CallSession:
 
     def _enter_keys(self) -> None:
         self._life.cancel("keypad")
-        keys, self._keys = self._keys, ""
+        keys, self._keys = "".join(filter(str.isdigit, self._keys)), ""
         if keys and self._state is not None:
             self._abandon()
             self._commit = self._life.spawn(self._commit_keys(keys))
