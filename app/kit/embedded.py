@@ -127,8 +127,7 @@ class EmbeddedServices:
         directory.mkdir(exist_ok=True)
         port_file = self._run_dir / "mongo.port"
         port_file.unlink(missing_ok=True)
-        script = Path(__file__).with_name("embedded_mongo.py")
-        self._spawn("mongo", [sys.executable, "-P", str(script), str(directory), str(port_file)])
+        self._spawn("mongo", [sys.executable, "-P", "-m", "app.kit.embedded_mongo", str(directory), str(port_file)])
 
     def _spawn(self, name: str, command: list[str]) -> None:
         tether = Path(__file__).with_name("tether.py")
@@ -139,6 +138,7 @@ class EmbeddedServices:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in _import_path() if path)},
             )
         self._children[name] = child
         started = psutil.Process(child.pid).create_time()
@@ -207,6 +207,11 @@ class EmbeddedServices:
 
     def _pid_file(self, name: str) -> Path:
         return self._data_dir / f"{name}.pid"
+
+
+def _import_path() -> list[str]:
+    root = str(Path(__file__).resolve().parents[2])
+    return [root, os.environ.get("PYTHONPATH", "")]
 
 
 def _end_recorded(pid_file: Path, data_dir: str) -> None:

@@ -1,52 +1,64 @@
-"""The embedded store's process: nx-27017 on a loopback port of the system's choice; run as a script by `embedded`.
+"""The embedded store's process: nx-27017 on a loopback port of the system's choice; `embedded` runs it as a child.
 
-It differs from the `nx-27017` command in three things: the port is bound by the server itself (no race for a free one)
-and reported in a file; SIGTERM closes the SQLite files; and `$set` of a boolean or a date keeps its type, which
-neosqlite's SQL path turns into a number or a string.
+It differs from the `nx-27017` command in this: the server binds the port itself and reports it in a file, SIGTERM
+closes the SQLite files, and filters and updates go through `embedded_operators`, so that they mean what they mean to
+MongoDB in every command and use the indexes. docs/decisions/0001-store-subset.md says why.
 """
 
 import asyncio
 import contextlib
-import datetime as dt
+import copy
 import os
 import signal
 import sys
 from typing import Any
 
-from neosqlite.collection.query_helper import _sql_updates  # type: ignore[import-untyped]
+from neosqlite.collection.cursor import Cursor  # type: ignore[import-untyped]
+from neosqlite.collection.json_helpers import neosqlite_json_dumps  # type: ignore[import-untyped]
+from neosqlite.collection.query_helper import QueryHelper  # type: ignore[import-untyped]
+from neosqlite.collection.query_helper.utils import _convert_bytes_to_binary  # type: ignore[import-untyped]
+from neosqlite.collection.sql_translator_unified import SQLTranslator  # type: ignore[import-untyped]
+from neosqlite.sql_utils import quote_table_name  # type: ignore[import-untyped]
 from nx_27017.handler import NeoSQLiteHandler  # type: ignore[import-untyped]
 from nx_27017.server import handle_client  # type: ignore[import-untyped]
 
-_convert_bytes = _sql_updates._convert_bytes_to_binary
-_dumps = _sql_updates.neosqlite_json_dumps
+from app.kit.embedded_operators import apply_update, to_sql
 
 
-class _Typed(dict[str, Any]):
-    """A scalar that must travel as JSON, wrapped as the container type that the SQL path sends as JSON."""
-
-    def __init__(self, value: Any) -> None:
-        super().__init__()
-        self.value = value
+def _where(_: Any, query: dict[str, Any]) -> tuple[str, list[Any], list[str]]:
+    condition, parameters = to_sql(query)
+    return f"WHERE {condition}", parameters, []
 
 
-def _convert(value: Any) -> Any:
-    if isinstance(value, bool | dt.datetime):
-        return _Typed(value)
-    return _convert_bytes(value)
+def _match(_: Any, query: dict[str, Any], *__: Any) -> tuple[str, list[Any]]:
+    condition, parameters = to_sql(query)
+    return f"WHERE {condition}", parameters
 
 
-def _dump(value: Any, *args: Any, **kwargs: Any) -> str:
-    if isinstance(value, _Typed):
-        return str(_dumps(value.value, *args, **kwargs))
-    if isinstance(value, list):
-        value = [item.value if isinstance(item, _Typed) else item for item in value]
-    return str(_dumps(value, *args, **kwargs))
+def _perform_update(
+    helper: Any, doc_id: Any, update: dict[str, Any], original: dict[str, Any], *_: Any
+) -> tuple[dict[str, Any], bool]:
+    changed = copy.deepcopy(original)
+    apply_update(changed, update, inserting=doc_id == 0)
+    if doc_id != 0:
+        helper.collection.db.execute(
+            f"UPDATE {quote_table_name(helper.collection.name)} SET data = ? WHERE id = ?",
+            (neosqlite_json_dumps(_convert_bytes_to_binary(changed)), helper._get_integer_id_for_oid(doc_id)),
+        )
+    return changed, changed != original
 
 
-def keep_scalar_types() -> None:
-    """Makes neosqlite's SQL updates write booleans and dates as JSON."""
-    _sql_updates._convert_bytes_to_binary = _convert
-    _sql_updates.neosqlite_json_dumps = _dump
+def correct_neosqlite() -> None:
+    """Gives neosqlite one meaning of filters and updates, and text JSON under every SQLite version."""
+    QueryHelper._can_use_sql_updates = lambda *_, **__: False
+    QueryHelper._perform_python_update = _perform_update
+    QueryHelper._build_simple_where_clause = _where
+    SQLTranslator.translate_match = _match
+    Cursor._contains_datetime_operations = lambda *_: False
+    for name, module in tuple(sys.modules.items()):
+        if name.startswith("neosqlite"):
+            for probe in {"supports_jsonb", "supports_jsonb_each"} & vars(module).keys():
+                setattr(module, probe, lambda *_: False)
 
 
 async def serve(data_dir: str, port_file: str) -> None:
@@ -56,7 +68,7 @@ async def serve(data_dir: str, port_file: str) -> None:
         data_dir: One SQLite file per logical database goes here.
         port_file: Written, whole, once connections are accepted.
     """
-    keep_scalar_types()
+    correct_neosqlite()
     handler = NeoSQLiteHandler(data_dir=data_dir)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

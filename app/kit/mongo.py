@@ -23,6 +23,7 @@ from pymongo.errors import (
 from app.errors import Conflict, Unavailable
 from app.kit.clock import Clock
 from app.kit.store_query import (
+    TENANT,
     Document,
     Filter,
     IndexSpec,
@@ -43,6 +44,7 @@ Sort = Sequence[tuple[str, int]]
 _DUPLICATE_KEY = 11000
 _RETRY_AFTER_SECONDS = 2
 _MAX_PAGE = 100
+_EMBEDDED = "nx_27017"
 _log = structlog.get_logger(__name__)
 
 
@@ -159,7 +161,8 @@ class Collection:
     async def count(self, query: Filter) -> int:
         """Returns how many documents match."""
         with _translated(self._name):
-            return int(await self._motor.count_documents(self._filter(query)))
+            answer = await self._motor.database.command("count", self._name, query=self._filter(query))
+        return int(answer["n"])
 
     async def update_one(self, query: Filter, update: Mapping[str, Any], *, upsert: bool = False) -> bool:
         """Changes the first match.
@@ -323,7 +326,16 @@ class Database:
         return SystemStore(self._database, reason)
 
     async def ensure_indexes(self, indexes: Sequence[IndexSpec]) -> None:
-        """Creates the indexes that are missing; run once by the root at start-up."""
+        """Creates the indexes that are missing, and on a real MongoDB the one that `page` walks.
+
+        Run once by the root at start-up.
+        """
+        with _translated("ping"):
+            server = await self._client.admin.command("buildInfo")
+        if server.get("process") != _EMBEDDED:
+            paged = {index.collection for index in indexes}
+            for name in sorted(paged):
+                await self._database[name].create_index([(TENANT, 1), ("_id", -1)])
         for index in indexes:
             options: Document = {"unique": index.unique}
             if index.if_string:

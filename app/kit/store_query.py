@@ -14,7 +14,7 @@ Filter = Mapping[str, Any]
 
 TENANT = "tenant_id"
 
-_COMPARISONS = frozenset({"$eq", "$ne", "$in", "$nin", "$gt", "$gte", "$lt", "$lte"})
+_COMPARISONS = frozenset({"$eq", "$ne", "$in", "$nin", "$gt", "$gte", "$lt", "$lte", "$exists"})
 _UPDATES = frozenset({"$set", "$unset", "$inc", "$push", "$setOnInsert"})
 _FIELD = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -43,6 +43,8 @@ class IndexSpec:
         check_collection(self.collection)
         for field, direction in self.keys:
             check_field(field)
+            if field == "_id":
+                raise ValueError(f"index of {self.collection}: _id has its own index")
             if direction not in (1, -1):
                 raise ValueError(f"index of {self.collection}: direction of {field!r} is 1 or -1")
         if not self.across_tenants and self.keys[0][0] != TENANT:
@@ -50,7 +52,9 @@ class IndexSpec:
 
 
 def check_collection(name: str) -> None:
-    """Raises ValueError unless `name` is a plain snake_case word."""
+    """Raises ValueError unless `name` is a plain snake_case word that the embedded store does not keep for GridFS."""
+    if name.endswith(("_files", "_chunks")):
+        raise ValueError(f"collection name {name!r}: the endings _files and _chunks are GridFS's")
     if not _NAME.fullmatch(name):
         raise ValueError(f"collection name {name!r}: lower-case letters, digits and _ only")
 
@@ -77,6 +81,8 @@ def check_filter(query: Filter) -> None:
                 check_filter(part)
             continue
         check_field(key)
+        if key == "id":
+            raise ValueError("a document's id is the field _id")
         _check_operand(key, value)
 
 
