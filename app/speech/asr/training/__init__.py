@@ -1,0 +1,1 @@
+"""Training of the streaming recogniser on synthetic speech; needs the `nemo` extra, serving imports nothing of it."""

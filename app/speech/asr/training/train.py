@@ -1,0 +1,289 @@
+"""Trains the streaming recogniser on the shards: phoneme and frame losses first, CTC throughout, on CPU in bfloat16."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import random
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sentencepiece
+import torch
+from torch.nn import functional
+
+from ..decoder import edit_distance
+from .examples import IGNORED, PHONES_PER_FRAME, Example, batch_features, batch_phones, frame_tokens, load_shard
+from .network import AveragedWeights, build_model, rescale_subsampling, save_atomically
+from .synth import load_recipe
+
+_log = logging.getLogger(__name__)
+
+
+class ShardPool:
+    """The training examples; picks up shards that appear while training runs."""
+
+    def __init__(self, data_dir: Path, tokenizer: sentencepiece.SentencePieceProcessor, seed: int) -> None:
+        self._data_dir = data_dir
+        self._tokenizer = tokenizer
+        self._read: set[str] = set()
+        self._rng = random.Random(seed)
+        self._examples: list[Example] = []
+        self._queue: list[int] = []
+
+    def refresh(self, limit: int = 3) -> None:
+        """Reads up to `limit` new shards; fresh examples are drawn before old ones come round again."""
+        new = [path for path in sorted(self._data_dir.glob("shard????.npz")) if path.name not in self._read][:limit]
+        for path in new:
+            self._read.add(path.name)
+            first = len(self._examples)
+            self._examples += [item for item in load_shard(path, self._tokenizer) if item.is_feasible()]
+            self._queue += range(first, len(self._examples))
+        if new:
+            self._rng.shuffle(self._queue)
+
+    @property
+    def hours(self) -> float:
+        """Hours of audio read so far."""
+        return sum(example.frames for example in self._examples) / 360_000
+
+    def batches(self, batch_frames: int, longest_frames: int) -> list[list[Example]]:
+        """Draws about a thousand examples and groups them by length into batches of padded size `batch_frames`."""
+        drawn: list[Example] = []
+        while len(drawn) < 1200:
+            if not self._queue:
+                self._queue = list(range(len(self._examples)))
+                self._rng.shuffle(self._queue)
+            example = self._examples[self._queue.pop()]
+            if example.frames <= longest_frames:
+                drawn.append(example)
+        drawn.sort(key=lambda example: example.frames)
+        batches: list[list[Example]] = [[]]
+        for example in drawn:
+            if batches[-1] and (len(batches[-1]) + 1) * example.frames > batch_frames:
+                batches.append([])
+            batches[-1].append(example)
+        self._rng.shuffle(batches)
+        return batches
+
+    def statistics(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Returns mean and deviation per mel band, float32[mel] each."""
+        sample = self._rng.sample(self._examples, min(1500, len(self._examples)))
+        stacked = np.concatenate([example.features for example in sample]).astype(np.float32)
+        return stacked.mean(0), stacked.std(0) + 1e-3
+
+
+class Trainer:
+    """Holds the model, its optimiser and the clock of one training run."""
+
+    def __init__(
+        self, recipe: dict[str, Any], data_dir: Path, tokenizer_dir: Path, run_dir: Path, minutes: float
+    ) -> None:
+        self.settings = recipe["training"]
+        self.run_dir = run_dir
+        self.seconds = minutes * 60
+        self.tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(tokenizer_dir / "tokenizer.model"))
+        self.blank = self.tokenizer.get_piece_size()
+        self.pool = ShardPool(data_dir, self.tokenizer, seed=int(time.time()))
+        self.pool.refresh(limit=1000)
+        self.validation = load_shard(data_dir / "validation.npz", self.tokenizer)
+        phones = json.loads((data_dir / "phones.json").read_text(encoding="utf-8"))
+        self.phone_count = len(phones)
+        self.model = build_model(recipe, tokenizer_dir)
+        self.phone_head = torch.nn.Linear(recipe["encoder"]["width"], PHONES_PER_FRAME * self.phone_count)
+        self._middle: dict[str, torch.Tensor] = {}
+        layer = self.model.encoder.layers[self.settings["phone_layer"] - 1]
+        layer.register_forward_hook(self._keep_middle)
+        parameters = [*self.model.parameters(), *self.phone_head.parameters()]
+        self.optimiser = torch.optim.AdamW(
+            parameters, lr=1e-3, betas=(0.9, 0.98), weight_decay=self.settings["weight_decay"], fused=True
+        )
+        self.average = AveragedWeights(self.model, self.settings["average_decay"])
+        self.step = 0
+        self.elapsed = 0.0
+        self.audio_seconds = 0.0
+        self.rng = np.random.default_rng(int(time.time()))
+        if (run_dir / "last.pt").exists():
+            self._resume()
+        else:
+            self.mean, self.std = self.pool.statistics()
+            features, lengths = batch_features(self.pool.batches(6000, 400)[0], self.mean, self.std, None)
+            rescale_subsampling(self.model, torch.from_numpy(features), torch.from_numpy(lengths))
+
+    def _keep_middle(self, _module: Any, _inputs: Any, output: Any) -> None:
+        self._middle["output"] = output[0] if isinstance(output, tuple) else output
+
+    def _resume(self) -> None:
+        state = torch.load(self.run_dir / "last.pt", weights_only=False)
+        self.model.load_state_dict(state["model"])
+        self.phone_head.load_state_dict(state["phone_head"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.average.values = state["average"]
+        self.mean, self.std = state["mean"], state["std"]
+        self.step, self.elapsed, self.audio_seconds = state["step"], state["elapsed"], state["audio_seconds"]
+
+    def save(self) -> None:
+        """Writes the resumable state, and the averaged model as a .nemo archive with its statistics beside it."""
+        state = {
+            "model": self.model.state_dict(),
+            "phone_head": self.phone_head.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "average": self.average.values,
+            "mean": self.mean,
+            "std": self.std,
+            "step": self.step,
+            "elapsed": self.elapsed,
+            "audio_seconds": self.audio_seconds,
+        }
+        save_atomically(lambda path: torch.save(state, path), self.run_dir / "last.pt")
+        with self.average.swapped_in():
+            save_atomically(self.model.save_to, self.run_dir / "model.nemo")
+        statistics = {"mean": self.mean.tolist(), "std": self.std.tolist()}
+        (self.run_dir / "statistics.json").write_text(json.dumps(statistics), encoding="utf-8")
+
+    def learning_rate(self) -> float:
+        """Warms up by steps, then falls along a cosine of the time spent."""
+        top, bottom = self.settings["learning_rate"], self.settings["final_learning_rate"]
+        warm = min(1.0, (self.step + 1) / self.settings["warmup_steps"])
+        progress = min(1.0, self.elapsed / self.seconds)
+        return float(warm * (bottom + (top - bottom) * 0.5 * (1 + math.cos(math.pi * progress))))
+
+    def frame_weight(self) -> float:
+        """Returns the weight of the frame-level loss: one at first, then fading to nothing."""
+        full, fade = self.settings["frame_loss_seconds"], self.settings["frame_loss_fade_seconds"]
+        return float(max(0.0, min(1.0, 1 - (self.elapsed - full) / fade)))
+
+    def train_batch(self, examples: list[Example]) -> dict[str, float]:
+        """Takes one optimiser step."""
+        features, lengths = batch_features(examples, self.mean, self.std, self.rng)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            encoded, encoded_lengths = self.model.encoder(
+                audio_signal=torch.from_numpy(features), length=torch.from_numpy(lengths)
+            )
+        log_probs = self.model.decoder(encoder_output=encoded.float())
+        frames = log_probs.shape[1]
+        targets = torch.tensor([token for example in examples for token in example.tokens])
+        target_lengths = torch.tensor([len(example.tokens) for example in examples])
+        ctc = functional.ctc_loss(
+            log_probs.transpose(0, 1), targets, encoded_lengths, target_lengths, self.blank, "sum", zero_infinity=True
+        ) / len(targets)
+        middle = self._middle["output"].float()
+        phones = self.phone_head(middle).view(-1, self.phone_count)
+        phone_loss = functional.cross_entropy(
+            phones, torch.from_numpy(batch_phones(examples, frames)).flatten(), ignore_index=IGNORED
+        )
+        weight = self.frame_weight()
+        frame_loss = self._frame_loss(examples, log_probs, encoded_lengths) if weight > 0 else torch.tensor(0.0)
+        loss = weight * frame_loss + max(0.05, 1 - weight) * ctc + self.settings["phone_loss_weight"] * phone_loss
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.learning_rate()
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings["gradient_clip"])
+        self.optimiser.step()
+        self.step += 1
+        self.average.update(self.step)
+        self.audio_seconds += float(lengths.sum()) / 100
+        return {"ctc": ctc.item(), "phone": phone_loss.item(), "frame": frame_loss.item(), "norm": float(norm)}
+
+    def _frame_loss(self, examples: list[Example], log_probs: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        labels = np.full(log_probs.shape[:2], IGNORED, np.int64)
+        for row, example in enumerate(examples):
+            count = int(lengths[row])
+            laid = frame_tokens(example, self.tokenizer, count, self.blank)
+            if laid is not None:
+                labels[row, :count] = laid[:count]
+        return functional.nll_loss(log_probs.flatten(0, 1), torch.from_numpy(labels).flatten(), ignore_index=IGNORED)
+
+    def validate(self) -> dict[str, dict[str, float]]:
+        """Greedily decodes the validation shard with the averaged weights; error rates by kind and by language."""
+        tallies: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0, 0, 0])
+        ordered = sorted(self.validation, key=lambda example: example.frames)
+        self.model.eval()
+        with self.average.swapped_in(), torch.no_grad():
+            for start in range(0, len(ordered), 32):
+                group = ordered[start : start + 32]
+                features, lengths = batch_features(group, self.mean, self.std, None)
+                with torch.autocast("cpu", dtype=torch.bfloat16):
+                    encoded, encoded_lengths = self.model.encoder(
+                        audio_signal=torch.from_numpy(features), length=torch.from_numpy(lengths)
+                    )
+                best = self.model.decoder(encoder_output=encoded.float()).argmax(-1)
+                for example, row, count in zip(group, best, encoded_lengths, strict=True):
+                    kept = torch.unique_consecutive(row[: int(count)])
+                    text = self.tokenizer.decode([int(token) for token in kept if token != self.blank])
+                    _tally(tallies, example, text)
+        self.model.train()
+        return {
+            key: {name: round(100 * t[at] / t[at + 1], 1) for at, name in ((0, "wer"), (2, "cer"), (4, "right"))}
+            for key, t in sorted(tallies.items())
+        }
+
+
+def _tally(tallies: dict[str, list[int]], example: Example, text: str) -> None:
+    reference = example.meta["text"]
+    words, characters = edit_distance(reference.split(), text.split()), edit_distance(reference, text)
+    for key in (example.meta["kind"], example.meta["language"], f"{example.meta['kind']}/{example.meta['language']}"):
+        tally = tallies[key]
+        counts = (words, len(reference.split()), characters, len(reference), int(reference == text), 1)
+        for index, value in enumerate(counts):
+            tally[index] += value
+
+
+def main(
+    recipe_path: Path, data_dir: Path, tokenizer_dir: Path, run_dir: Path, minutes: float, validate_minutes: float = 4.0
+) -> None:
+    """Trains for `minutes` in all (resuming counts), validating and saving every `validate_minutes`.
+
+    Args:
+        recipe_path: the recipe.
+        data_dir: shards from `synth`; new ones are picked up while training runs.
+        tokenizer_dir: output of `tokenizer`.
+        run_dir: receives `last.pt`, `model.nemo`, `statistics.json` and `curve.jsonl`.
+        minutes: the training budget that the learning rate falls over.
+        validate_minutes: how often to validate and save.
+    """
+    recipe = load_recipe(recipe_path)
+    torch.set_num_threads(recipe["training"]["threads"])
+    torch.set_flush_denormal(True)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(recipe, data_dir, tokenizer_dir, run_dir, minutes)
+    parameters = sum(value.numel() for value in trainer.model.parameters())
+    _log.info("%.2f M parameters, %.1f h of audio", parameters / 1e6, trainer.pool.hours)
+    batch_frames = int(recipe["training"]["batch_seconds"] * 100)
+    next_validation = trainer.elapsed + 60
+    recent: dict[str, list[float]] = defaultdict(list)
+    started, audio_before, offset = time.monotonic(), trainer.audio_seconds, trainer.elapsed
+    while trainer.elapsed < trainer.seconds:
+        grown = min(1.0, trainer.elapsed / trainer.settings["curriculum_seconds"])
+        for examples in trainer.pool.batches(batch_frames, int(250 + 650 * grown)):
+            for name, value in trainer.train_batch(examples).items():
+                recent[name].append(value)
+            trainer.elapsed = offset + time.monotonic() - started
+            if trainer.step % 50 == 0:
+                means = {name: round(float(np.mean(values)), 3) for name, values in recent.items()}
+                speed = (trainer.audio_seconds - audio_before) / (trainer.elapsed - offset)
+                at_minutes, rate = trainer.elapsed / 60, trainer.learning_rate()
+                _log.info("step %d %.1f min %s lr %.1e %.0fx", trainer.step, at_minutes, means, rate, speed)
+                recent.clear()
+            if trainer.elapsed >= next_validation or trainer.elapsed >= trainer.seconds:
+                _checkpoint(trainer, run_dir)
+                next_validation = trainer.elapsed + 60 * (1 if trainer.elapsed < 300 else validate_minutes)
+                if trainer.elapsed >= trainer.seconds:
+                    break
+        trainer.pool.refresh()
+
+
+def _checkpoint(trainer: Trainer, run_dir: Path) -> None:
+    scores = trainer.validate()
+    minutes, hours = round(trainer.elapsed / 60, 1), round(trainer.audio_seconds / 3600, 1)
+    line = {"minutes": minutes, "step": trainer.step, "hours": hours}
+    with (run_dir / "curve.jsonl").open("a", encoding="utf-8") as curve:
+        curve.write(json.dumps({**line, "scores": scores}) + "\n")
+    short = {key: (value["wer"], value["cer"], value["right"]) for key, value in scores.items() if "/" not in key}
+    _log.info("VALIDATION %s %s", line, short)
+    trainer.save()
