@@ -10,7 +10,7 @@ import pytest
 from app.speech.asr.features import MelConfig, MelStream, decode_mulaw, encode_mulaw, offline_log_mel
 
 pytestmark = pytest.mark.unit
-GOLDEN = Path(__file__).parent / "data" / "golden_mel.npz"
+GOLDEN = Path(__file__).parent / "golden_mel.npz"
 
 
 def test_equals_nemo_preprocessor() -> None:
