@@ -1,21 +1,90 @@
-"""The port for what a dialogue decides beside speaking: handing over, opting out."""
+"""What a call's dialogue decides beside speaking, carried out on the rooms below: handing over, opting out."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from app.dialogue.turn import Action
+from app.compliance.suppression import EVERY_CHANNEL, Suppressions
+from app.conversations.handoff import Handoff
+from app.conversations.models import CallContext as HandoffContext
+from app.conversations.models import TranscriptLine
+from app.dialogue.turn import Action, ActionKind, AgentProfile
+from app.errors import MessagingError
 
-if TYPE_CHECKING:
-    from app.calls.session import CallContext
+
+@dataclass(frozen=True, slots=True)
+class CallSoFar:
+    """The call at the moment of an action.
+
+    `request_text` holds the caller's last words, said `request_at_ms` into the audio: the evidence of what was asked.
+    """
+
+    call_id: str
+    caller_number: str
+    language: str
+    profile: AgentProfile
+    transcript: tuple[TranscriptLine, ...]
+    request_text: str
+    request_at_ms: int | None
 
 
 class Actions(Protocol):
     """Carries out actions, each once."""
 
-    async def perform(self, context: "CallContext", action: Action) -> Mapping[str, Any]:
+    async def perform(self, call: CallSoFar, action: Action) -> Mapping[str, Any]:
         """Carries out an action and returns what became of it, JSON values only.
 
         Raises:
             AppError: It could not be done; the caller will hear so.
         """
         ...
+
+
+class CallActions:
+    """Implements `Actions` on conversations and compliance."""
+
+    def __init__(self, handoff: Handoff, suppressions: Suppressions) -> None:
+        self._handoff = handoff
+        self._suppressions = suppressions
+
+    async def perform(self, call: CallSoFar, action: Action) -> Mapping[str, Any]:
+        """Carries out an action; see `Actions`."""
+        match action.kind:
+            case ActionKind.OPT_OUT:
+                return await self._opt_out(call)
+            case ActionKind.HANDOFF_WHATSAPP:
+                return await self._hand_over(call, action)
+            case _:
+                return {}
+
+    async def _opt_out(self, call: CallSoFar) -> Mapping[str, Any]:
+        """Source: rules IN-08 and US-06; an opt-out on a call holds for every channel."""
+        evidence = {"call_id": call.call_id, "words": call.request_text, "at_ms": call.request_at_ms}
+        new = await self._suppressions.opt_out(
+            call.profile.tenant_id, call.caller_number, EVERY_CHANNEL, evidence, language=call.language
+        )
+        return {"channels": [channel.value for channel in EVERY_CHANNEL], "new": new}
+
+    async def _hand_over(self, call: CallSoFar, action: Action) -> Mapping[str, Any]:
+        context = HandoffContext(
+            call_id=call.call_id,
+            language=call.language,
+            reason=action.reason,
+            agent_id=call.profile.agent_id,
+            entity_name=call.profile.entity_name,
+            intent=action.data.get("intent"),
+            slots=action.data.get("slots", {}),
+            transcript=call.transcript,
+            request_text=call.request_text,
+            request_at_ms=call.request_at_ms,
+        )
+        result = await self._handoff.request(
+            call.profile.tenant_id,
+            call.caller_number,
+            context,
+            entity_name=call.profile.entity_name,
+            languages=call.profile.languages,
+        )
+        if not result.on_its_way:
+            raise MessagingError(result.message, code=f"handoff_{result.status.value}")
+        return {"status": result.status.value, "conversation_id": result.conversation_id, "outbox_id": result.outbox_id}

@@ -6,18 +6,22 @@ from typing import Any
 from app.calls.events import CallEvent, CallEventKind, EventSink
 from app.calls.playback import Heard
 from app.calls.thinking import Thought
+from app.conversations.models import Author, TranscriptLine
 
 
 class Journal:
-    """Writes events of one call. Times are seconds of the same clock as `now`."""
+    """Writes events of one call and keeps its transcript. Times are seconds of the same clock as `now`."""
 
-    __slots__ = ("_now", "_sink", "_speech_end", "_started_at")
+    __slots__ = ("_now", "_sink", "_speech_end", "_started_at", "last_words", "last_words_at_ms", "lines")
 
     def __init__(self, sink: EventSink, now: Callable[[], float]) -> None:
         self._sink = sink
         self._now = now
         self._started_at = now()
         self._speech_end: float | None = None
+        self.lines: list[TranscriptLine] = []
+        self.last_words = ""
+        self.last_words_at_ms: int | None = None
 
     def start(self) -> None:
         """The call's audio begins here: zero of all positions."""
@@ -31,6 +35,8 @@ class Journal:
         """Writes what the caller said and what it was taken to mean."""
         self._speech_end = speech_end
         understood = thought.understanding
+        language = understood.language.matrix or thought.state.language
+        self._caller_said(thought.transcript.text, language, self._at_ms(speech_end))
         words = thought.transcript.words
         endpoint_ms = round((self._now() - speech_end) * 1_000, 1)
         self.emit(
@@ -52,6 +58,7 @@ class Journal:
     def key_turn(self, keys: str, language: str) -> None:
         """Writes what the caller keyed in."""
         self._speech_end = self._now()
+        self._caller_said(keys, language, self._at_ms(self._now()))
         self.emit(CallEventKind.CALLER_TURN, text=keys, by="keypad", intent="inform", reply_language=language)
 
     def agent_turns(self, sentences: list[Heard], first_audio_at: float | None) -> None:
@@ -69,7 +76,14 @@ class Journal:
             if self._speech_end is not None and first_audio_at is not None:
                 data["reply_ms"] = round((first_audio_at - self._speech_end) * 1_000, 1)
                 self._speech_end = None
+            if heard.text:
+                at_ms = self._at_ms(self._now()) - heard.heard_ms
+                self.lines.append(TranscriptLine(Author.BOT, heard.text, heard.say.language, at_ms))
             self.emit(CallEventKind.AGENT_TURN, **data)
+
+    def _caller_said(self, text: str, language: str, at_ms: int) -> None:
+        self.last_words, self.last_words_at_ms = text, at_ms
+        self.lines.append(TranscriptLine(Author.CUSTOMER, text, language, at_ms))
 
     def _at_ms(self, when: float) -> int:
         return round((when - self._started_at) * 1_000)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import structlog
 
-from app.calls.actions import Actions
+from app.calls.actions import Actions, CallSoFar
 from app.calls.events import CallEventKind, EventSink
 from app.calls.journal import Journal
 from app.calls.lifetime import Lifetime
@@ -316,7 +316,7 @@ class CallSession:
             if action.kind is ActionKind.STOP_RECORDING:
                 self._sink.stop_recording()
             try:
-                outcome = await self._actions.perform(self.context, action)
+                outcome = await self._actions.perform(self._so_far(), action)
             except AppError as error:
                 _log.warning("calls.action_failed", action=action.kind, code=error.code)
                 await self._recover(action, error.code)
@@ -454,6 +454,18 @@ class CallSession:
         await self._carry_out(reply)
 
     # bookkeeping
+
+    def _so_far(self) -> CallSoFar:
+        journal = self._journal
+        return CallSoFar(
+            call_id=self.context.call_id,
+            caller_number=self.context.caller_number,
+            language=self._require_state().language,
+            profile=self.context.profile,
+            transcript=tuple(journal.lines),
+            request_text=journal.last_words,
+            request_at_ms=journal.last_words_at_ms,
+        )
 
     def _account(self, sentences: list[Heard]) -> None:
         self._journal.agent_turns(sentences, self._playback.first_audio_at)

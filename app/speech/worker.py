@@ -117,9 +117,9 @@ class Listener:
 
 def listen(pipe: wire.BlockingPipe, model: Path | None, threads: int) -> None:
     """Loads the models and listens until the pipe closes."""
-    from app.speech.asr.onnx_engine import STARTER_MODEL, OnnxAsrEngine
+    from app.speech.asr.onnx_engine import STARTER_MODEL_DIR, OnnxAsrEngine
 
-    Listener(pipe, SileroVad(threads), OnnxAsrEngine(model or STARTER_MODEL, threads)).run()
+    Listener(pipe, SileroVad(threads), OnnxAsrEngine(model or STARTER_MODEL_DIR, threads)).run()
 
 
 def speak(pipe: wire.BlockingPipe) -> None:

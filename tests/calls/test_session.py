@@ -1,0 +1,429 @@
+"""A session between fakes of the carrier, the ear and the voice, with the real dialogue and packs, on virtual time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from app.language.registry import PackRegistry
+
+from app.calls.actions import CallSoFar
+from app.calls.events import CallEvent
+from app.calls.session import CallContext, CallSession
+from app.calls.thinking import Listening, Thinker
+from app.dialogue.engine import DialogueEngine
+from app.dialogue.turn import Action, AgentProfile, DialogueState, ToolResult
+from app.errors import MessagingError, SpeechWorkerLost
+from app.language.guess import LanguageGuess
+from app.nlu.understanding import Entity, Understanding
+from app.speech.asr.engine import Transcript
+from app.speech.tts.engine import Voice
+from tests.calls.test_playback import FakeCarrier
+from tests.calls.virtual_time import run
+
+pytestmark = pytest.mark.unit
+
+WINDOW = 0.032
+PACKS = PackRegistry.load(Path("lang_packs"))
+PROFILE = AgentProfile("tenant_a", "agent_a", "Nila Stores", ("en-IN", "hi-IN"), "en-IN")
+
+MEANINGS: Mapping[str, tuple[str, tuple[Entity, ...]]] = {
+    "where is my order": ("order_status", ()),
+    "four five one two": ("inform", (Entity("digits", "4512", "four five one two"),)),
+    "four five": ("inform", (Entity("digits", "45", "four five"),)),
+    "do not call me again": ("stop_contact", ()),
+    "send it on whatsapp": ("switch_to_whatsapp", ()),
+    "haan": ("affirm", ()),
+    "": ("silence", ()),
+}
+
+
+class ScriptedThinker(Thinker):
+    """Understands what the script says; everything else is real."""
+
+    async def understand(self, transcript: Transcript, state: DialogueState, listening: Listening) -> Understanding:
+        intent, entities = MEANINGS[transcript.text]
+        return Understanding(transcript.text, intent, 0.95, LanguageGuess("en-IN", 0.9), entities)
+
+
+class FakeMouth:
+    def __init__(self) -> None:
+        self.broken = False
+
+    async def prepare(self, phrases: Any, *, pinned: bool = False) -> None:
+        if self.broken:
+            raise SpeechWorkerLost("gone")
+
+    async def speak(self, text: str, voice: Voice) -> AsyncIterator[bytes]:
+        yield text.encode()[:1].ljust(len(text) * 400, b"x")
+
+
+class FakeEar:
+    def __init__(self, ears: "FakeEars", listener: Any) -> None:
+        self.ears = ears
+        self.listener = listener
+        self.text = ""
+        self.open = False
+        self.closed = False
+        self.pushed = 0
+        self.broken = False
+
+    def push(self, mulaw: bytes) -> None:
+        self.pushed += 1
+
+    def begin(self, from_ms: int) -> None:
+        self.open = True
+
+    async def finish(self) -> Transcript:
+        assert self.open
+        if self.broken:
+            raise SpeechWorkerLost("gone")
+        await asyncio.sleep(0.02)
+        return Transcript(self.text, 0.9, (), True)
+
+    def end(self) -> None:
+        self.open = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeEars:
+    def __init__(self) -> None:
+        self.ears: list[FakeEar] = []
+
+    def open(self, listener: Any) -> FakeEar:
+        self.ears.append(FakeEar(self, listener))
+        return self.ears[-1]
+
+
+class FakeActions:
+    def __init__(self) -> None:
+        self.performed: list[Action] = []
+        self.broken = False
+
+    async def perform(self, call: CallSoFar, action: Action) -> Mapping[str, Any]:
+        if self.broken:
+            raise MessagingError("Graph is down")
+        self.performed.append(action)
+        return {}
+
+
+class FakeTools:
+    def __init__(self) -> None:
+        self.calls: list[Mapping[str, str]] = []
+        self.seconds = 0.05
+
+    async def call(self, name: str, arguments: Mapping[str, str]) -> ToolResult:
+        self.calls.append(arguments)
+        await asyncio.sleep(self.seconds)
+        return ToolResult(True, {"state": "shipped"}, arguments["order_id"] == "4512")
+
+
+class Sink:
+    def __init__(self) -> None:
+        self.events: list[CallEvent] = []
+
+    def emit(self, event: CallEvent) -> None:
+        self.events.append(event)
+
+    def caller_audio(self, mulaw: bytes) -> None: ...
+    def agent_audio(self, mulaw: bytes) -> None: ...
+    def agent_cleared(self) -> None: ...
+    def stop_recording(self) -> None: ...
+
+    def of(self, kind: str) -> list[Mapping[str, Any]]:
+        return [event.data for event in self.events if event.kind == kind]
+
+
+class LineCarrier(FakeCarrier):
+    """A carrier with the rest of the port."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hung_up = False
+
+    def send_dtmf(self, digits: str) -> None: ...
+
+    async def hang_up(self) -> None:
+        self.hung_up = True
+
+    async def close(self) -> None: ...
+
+
+class Line:
+    """One call under test."""
+
+    def __init__(self) -> None:
+        self.ears, self.actions, self.tools, self.sink = FakeEars(), FakeActions(), FakeTools(), Sink()
+        self.mouth = FakeMouth()
+        thinker = ScriptedThinker(PACKS, None, DialogueEngine(PACKS), self.mouth)  # type: ignore[arg-type]
+        context = CallContext("call_1", "uuid-1", PROFILE, "+919800000001", "en-IN", 600)
+        self.session = CallSession(context, self.ears, thinker, self.tools, self.actions, self.sink)  # type: ignore[arg-type]
+        self.ear = self.ears.ears[0]
+        self.carrier = LineCarrier()
+        self.running = asyncio.create_task(self.session.run())
+
+    async def answer(self) -> None:
+        self.carrier.playback = self.session  # type: ignore[assignment]
+        self.session.on_started(self.carrier, "stream-1")  # type: ignore[arg-type]
+
+    async def opened(self) -> None:
+        """Answers and lets the opening be heard."""
+        await self.answer()
+        await self.quiet(40)
+
+    async def hear(self, probability: float, seconds: float) -> None:
+        for _ in range(round(seconds / WINDOW)):
+            self.session.on_voice([probability])
+            await asyncio.sleep(WINDOW)
+
+    async def say(self, text: str, seconds: float = 1.2, then: float = 1.5) -> None:
+        self.ear.text = text
+        await self.hear(0.95, seconds)
+        await self.hear(0.02, then)
+
+    async def quiet(self, seconds: float) -> None:
+        """Waits until the agent has said what it has to say, at most so long, short of a silence prompt."""
+        for _ in range(int(seconds * 10)):
+            await asyncio.sleep(0.1)
+            if not self.session._playback.speaking:
+                return
+
+    def heard(self) -> list[str]:
+        return [data["text"] for data in self.sink.of("agent_turn")]
+
+    async def over(self) -> None:
+        self.session.end("test")
+        await self.running
+
+
+def test_the_opening_discloses_everything_in_order() -> None:
+    async def call() -> None:
+        line = Line()
+        await line.opened()
+        disclosed = [data.get("disclosure") for data in line.sink.of("agent_turn")]
+        assert disclosed[:5] == ["entity", "ai", "recording", "how_to_stop", "person_available"]
+        assert all(data["complete"] for data in line.sink.of("agent_turn"))
+        await line.over()
+
+    run(call())
+
+
+def test_an_order_is_looked_up_and_answered() -> None:
+    async def call() -> None:
+        line = Line()
+        await line.opened()
+        await line.say("where is my order")
+        await line.quiet(20)
+        await line.say("four five one two")
+        await line.quiet(20)
+        assert line.tools.calls[-1]["order_id"] == "4512"
+        assert "four five one two" in " ".join(line.heard()[-3:]).lower()
+        turns = line.sink.of("caller_turn")
+        assert [turn["intent"] for turn in turns] == ["order_status", "inform"]
+        assert all(turn["stages_ms"]["endpoint"] < 700 for turn in turns)
+        await line.over()
+
+    run(call())
+
+
+def test_a_number_read_with_a_pause_is_one_turn() -> None:
+    async def call() -> None:
+        line = Line()
+        await line.opened()
+        await line.say("where is my order")
+        await line.quiet(20)
+        await line.say("four five", seconds=0.7, then=0.6)
+        await line.say("four five one two", seconds=0.7)
+        await line.quiet(20)
+        assert [turn["text"] for turn in line.sink.of("caller_turn")] == ["where is my order", "four five one two"]
+        await line.over()
+
+    run(call())
+
+
+def test_an_interruption_silences_at_once_and_keeps_what_was_heard() -> None:
+    async def call() -> None:
+        line = Line()
+        await line.opened()
+        await line.say("where is my order")
+        assert line.session._playback.speaking
+        cleared = line.carrier.cleared
+        await line.hear(0.95, 0.1)
+        assert line.carrier.cleared == cleared + 1
+        await line.say("send it on whatsapp")
+        await line.quiet(20)
+        cut = [data for data in line.sink.of("agent_turn") if not data["complete"]]
+        assert len(cut) == 1 and len(cut[0]["heard_text"]) < len(cut[0]["text"])
+        assert [action.kind for action in line.actions.performed] == ["handoff_whatsapp"]
+        await line.over()
+
+    run(call())
+
+
+def test_a_back_channel_does_not_end_the_answer() -> None:
+    async def call() -> None:
+        line = Line()
+        await line.opened()
+        await line.say("where is my order")
+        before = len(line.heard())
+        await line.say("haan", seconds=0.3)
+        await line.quiet(20)
+        assert line.sink.of("backchannel")
+        assert len(line.sink.of("caller_turn")) == 1
+        assert all(data["complete"] for data in line.sink.of("agent_turn"))
+        assert len(line.heard()) > before
+        await line.over()
+
+    run(call())
+
+
+def test_an_opt_out_during_the_disclosures_acts_at_once() -> None:
+    async def call() -> None:
+        line = Line()
+        await line.answer()
+        await asyncio.sleep(0.5)
+        await line.say("do not call me again")
+        await line.quiet(20)
+        assert [action.kind for action in line.actions.performed] == ["opt_out"]
+        await asyncio.sleep(1)
+        assert line.carrier.hung_up
+        await line.running
+        assert line.ear.closed
+
+    run(call())
+
+
+def test_words_during_the_disclosures_are_answered_after_them() -> None:
+    async def call() -> None:
+        line = Line()
+        await line.answer()
+        await asyncio.sleep(0.5)
+        await line.say("where is my order")
+        await line.quiet(40)
+        disclosed = [data for data in line.sink.of("agent_turn") if data.get("disclosure")]
+        assert len(disclosed) == 5 and all(data["complete"] for data in disclosed)
+        assert [turn["intent"] for turn in line.sink.of("caller_turn")] == ["order_status"]
+        await line.over()
+
+    run(call())
+
+
+def test_a_slow_tool_is_bridged_by_a_sentence() -> None:
+    async def call() -> None:
+        line = Line()
+        line.tools.seconds = 2.5
+        await line.opened()
+        await line.say("where is my order")
+        await line.quiet(20)
+        await line.say("four five one two", then=4.0)
+        await line.quiet(20)
+        texts = line.heard()
+        checking = next(i for i, text in enumerate(texts) if text in PACKS.get("en-IN").responses["checking"])
+        assert any("four five one two" in text.lower() for text in texts[checking + 1 :])
+        await line.over()
+
+    run(call())
+
+
+def test_a_lost_speech_worker_is_apologised_for_and_the_call_goes_on() -> None:
+    async def call() -> None:
+        line = Line()
+        await line.opened()
+        line.session.on_hearing_lost()
+        await asyncio.sleep(0.5)
+        assert line.session._playback.speaking
+        line.session.on_hearing_restored()
+        await line.quiet(20)
+        assert any(text in PACKS.get("en-IN").responses["technical_problem"] for text in line.heard())
+        await line.say("where is my order")
+        await line.quiet(20)
+        assert line.sink.of("caller_turn")[-1]["intent"] == "order_status"
+        await line.over()
+
+    run(call())
+
+
+def test_a_failed_handoff_is_said() -> None:
+    async def call() -> None:
+        line = Line()
+        line.actions.broken = True
+        await line.opened()
+        await line.say("send it on whatsapp")
+        await line.quiet(20)
+        assert any(text in PACKS.get("en-IN").responses["handoff_whatsapp_failed"] for text in line.heard())
+        await line.over()
+
+    run(call())
+
+
+def test_keys_answer_a_question_about_a_number() -> None:
+    async def call() -> None:
+        line = Line()
+        await line.opened()
+        await line.say("where is my order")
+        await line.quiet(20)
+        for key in "4512#":
+            line.session.on_dtmf(key)
+            await asyncio.sleep(0.2)
+        await asyncio.sleep(0.5)
+        await line.quiet(20)
+        assert line.tools.calls[-1]["order_id"] == "4512"
+        assert line.sink.of("caller_turn")[-1]["by"] == "keypad"
+        await line.over()
+
+    run(call())
+
+
+def test_a_silent_caller_is_asked_twice_and_left_politely() -> None:
+    async def call() -> None:
+        line = Line()
+        await line.opened()
+        async with asyncio.timeout(90):
+            await line.running
+        assert len(line.sink.of("silence")) == 3
+        assert line.carrier.hung_up
+        assert line.sink.of("ended")[0]["reason"] == "silence"
+
+    run(call())
+
+
+@pytest.mark.parametrize("after", [0.0, 0.3, 2.0, 12.0, 12.3, 13.5])
+def test_a_hang_up_at_any_moment_releases_everything(after: float) -> None:
+    async def call() -> None:
+        before = len(asyncio.all_tasks())
+        line = Line()
+        await line.answer()
+        talking = asyncio.create_task(line.say("where is my order", seconds=20.0))
+        await asyncio.sleep(after)
+        line.session.on_disconnected("stopped")
+        async with asyncio.timeout(1.0):
+            await line.running
+        talking.cancel()
+        await asyncio.gather(talking, return_exceptions=True)
+        assert line.ear.closed
+        assert line.session._life.task_count == 0
+        assert len(asyncio.all_tasks()) == before
+        assert line.sink.of("ended")[0]["reason"] == "stream_stopped"
+
+    run(call())
+
+
+def test_a_lost_socket_may_come_back() -> None:
+    async def call() -> None:
+        line = Line()
+        await line.opened()
+        line.session.on_disconnected("lost")
+        await asyncio.sleep(2.0)
+        line.session.on_started(line.carrier, "stream-2")  # type: ignore[arg-type]
+        await line.say("where is my order")
+        await line.quiet(20)
+        assert line.sink.of("reconnected") and line.sink.of("caller_turn")
+        line.session.on_disconnected("lost")
+        async with asyncio.timeout(6.0):
+            await line.running
+        assert line.sink.of("ended")[0]["reason"] == "stream_lost"
+
+    run(call())
