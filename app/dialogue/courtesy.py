@@ -1,4 +1,4 @@
-"""Turns that need no flow: greetings, waiting, repeating, changing the language, and going back to the open question."""
+"""Turns that need no flow: greetings, waiting, repeating, changing the language, returning to the open question."""
 
 from app.dialogue.draft import AWAIT_LANGUAGE, CONFIRM, CONFIRM_HANDOFF, CONFIRM_MORE, MOST_TIMES_SAID, Draft
 from app.dialogue.flow import Courtesy, Flows
@@ -99,7 +99,11 @@ class CourtesyDesk:
     def _repeat(self, draft: Draft) -> None:
         """Says the last reply again; when that was heard twice, asks in other words or offers a person."""
         last = draft.state.last_replies[-1] if draft.state.last_replies else ""
-        if draft.state.last_language == draft.state.language and last and draft.state.said.get(last, 0) < MOST_TIMES_SAID:
+        if (
+            draft.state.last_language == draft.state.language
+            and last
+            and draft.state.said.get(last, 0) < MOST_TIMES_SAID
+        ):
             draft.keep_last = True
             draft.say("repeat_prefix")
             draft.say_text(last)

@@ -1,7 +1,7 @@
 """The dialogue: understanding in, reply and new state out; pure but for the tenant's tools.
 
-Calls and chats alike come through `DialogueEngine`. Flows are data (`flows/*.yaml`); this module decides which of them a
-turn belongs to.
+Calls and chats alike come through `DialogueEngine`. Flows are data (`flows/*.yaml`); this module decides which of them
+a turn belongs to.
 """
 
 from app.dialogue.courtesy import CourtesyDesk
@@ -15,7 +15,6 @@ from app.language.registry import PackRegistry
 from app.language.render import render
 from app.nlu.understanding import Understanding
 
-OPENING = ("entity", "ai", "recording", "how_to_stop", "person_available")
 MOST_IDLE_TURNS = 12
 _SURE_OUT_OF_SCOPE = 0.7
 _SILENCES_BEFORE_END = 3
@@ -52,7 +51,7 @@ class DialogueEngine:
         """
         tag = language if language in profile.languages else profile.default_language
         draft = self._draft(DialogueState(language=tag, languages=profile.languages), profile)
-        for key in OPENING:
+        for key in draft.pack.opening:
             draft.disclose(key)
         draft.say("greeting_ask")
         return draft.finish()
@@ -133,7 +132,7 @@ class DialogueEngine:
             draft.act(
                 ActionKind.HANDOFF_WHATSAPP,
                 "max_duration",
-                {"intent": state.intent or "max_duration", "slots": draft.public_slots(), "language": state.language},
+                self._person.handoff_data(draft, "max_duration"),
             )
         draft.act(ActionKind.END, "max_duration")
         return draft.finish()
@@ -230,11 +229,15 @@ class DialogueEngine:
         if not waiting and heard.intent != "inform" and self._flows.lookup_for(heard.intent) is None:
             return False
         flow = self._number_flow(draft, digits.value)
+        if flow is None and draft.profile.order_lookup:
+            flow = self._flows.lookup_for(heard.intent)
         if flow is None:
             return False
         if not waiting:
             draft.change(intent=flow.name, misses=0)
-        same = digits.value == draft.state.slots.get(flow.slot.name) and (draft.state.awaiting or "").startswith(CONFIRM)
+        same = digits.value == draft.state.slots.get(flow.slot.name) and (draft.state.awaiting or "").startswith(
+            CONFIRM
+        )
         if waiting and same:
             await self._lookup.look_up(draft, flow, tools)
         else:

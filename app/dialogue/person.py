@@ -3,6 +3,7 @@
 from app.dialogue.draft import CONFIRM_HANDOFF, CONFIRM_MORE, Draft
 from app.dialogue.flow import Flows, HandoffChannel
 from app.dialogue.turn import ActionKind, AgentProfile
+from app.language.render import topic_of
 
 REASON_SLOT = "offer.reason"
 MISSES_BEFORE_PERSON = 3
@@ -35,11 +36,7 @@ class PersonDesk:
             draft.say(before)
         draft.say(words.again if repeated else words.say)
         if not repeated:
-            data: dict[str, object] = {
-                "intent": draft.state.intent or reason,
-                "slots": draft.public_slots(),
-                "language": draft.state.language,
-            }
+            data = self.handoff_data(draft, reason)
             if kind is ActionKind.TRANSFER:
                 data["number"] = draft.profile.transfer_number
             draft.act(kind, reason, data)
@@ -51,6 +48,16 @@ class PersonDesk:
         else:
             draft.say("anything_else")
             draft.change(awaiting=CONFIRM_MORE)
+
+    def handoff_data(self, draft: Draft, reason: str) -> dict[str, object]:
+        """Returns what the person who takes over must know; `topic` is in the caller's language."""
+        intent = draft.state.intent or reason
+        return {
+            "intent": intent,
+            "topic": topic_of(draft.pack, intent),
+            "slots": draft.public_slots(),
+            "language": draft.state.language,
+        }
 
     def offer(self, draft: Draft, reason: str, *keys: str) -> None:
         """Asks whether a person shall take over; the third time it does not ask.

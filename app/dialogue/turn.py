@@ -95,7 +95,8 @@ class DialogueState:
         Raises:
             TypeError: A name is not a field, or a required one is missing.
         """
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()})
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items()}
+        return cls(**values)
 
 
 def _plain(value: Any) -> Any:

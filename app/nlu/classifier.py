@@ -13,12 +13,14 @@ from app.nlu.training import OUT_OF_SCOPE, Example, fingerprint, train
 
 log = structlog.get_logger(__name__)
 
-_UNKNOWN_SHARE = 0.34
+_KNOWN_ENOUGH = 0.6
+_USUAL_THRESHOLD = 0.4
+_SURE_DESPITE_UNKNOWN_WORDS = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Probabilities of one utterance; `believed` is False when the best intent lies below its own threshold."""
+    """Probabilities of one utterance; `known_share` tells how familiar the words are."""
 
     probabilities: Mapping[str, float]
     known_share: float
@@ -37,7 +39,8 @@ class Scores:
         total = sum(weighed.values()) or 1.0
         name = max(weighed, key=weighed.__getitem__)
         chance = weighed[name] / total
-        if name != OUT_OF_SCOPE and (chance < self.thresholds.get(name, 0.4) or self.known_share < _UNKNOWN_SHARE):
+        strange = self.known_share < _KNOWN_ENOUGH and chance < _SURE_DESPITE_UNKNOWN_WORDS
+        if name != OUT_OF_SCOPE and (strange or chance < self.thresholds.get(name, _USUAL_THRESHOLD)):
             return OUT_OF_SCOPE, 1.0 - chance
         return name, chance
 
@@ -84,10 +87,11 @@ class IntentClassifier:
 
     def score(self, text: str) -> Scores:
         """Returns calibrated probabilities of every intent for a text."""
-        chances = self._model.probabilities(self._extractor.extract(text))
+        features = self._extractor.extract(text)
+        chances = self._model.probabilities(features)
         return Scores(
             probabilities=dict(zip(self._model.labels, chances.tolist(), strict=True)),
-            known_share=self._extractor.known_share(text, self._model.vocabulary),
+            known_share=self._extractor.known_share(features, self._model.vocabulary),
             thresholds=self._model.thresholds,
         )
 

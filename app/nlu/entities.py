@@ -1,7 +1,6 @@
 """Values in an utterance: digits, phone, amount, language and day words, read through the packs' own words."""
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 
 from app.language.numbers import parse_digits
@@ -13,6 +12,7 @@ _MONEY_SIGNS = frozenset("₹")
 _MONEY_WORDS = frozenset({"rs", "inr"})
 _RUPEE_SOUND = "rup"  # rupees, rupaye, ரூபாய், రూపాయలు: alike by sound key
 _PHONE = re.compile(r"(?:91|0)?[6-9]\d{9}$")
+_LONGEST_ENDING = 4
 _FIGURES = re.compile(r"\d[\d,]*")
 
 
@@ -24,7 +24,7 @@ class EntityFinder:
         self._numbers = frozenset(
             word for p in packs for words in (p.digit_words, p.number_words, p.repeat_words) for word in words
         )
-        self._languages = _longest_first({name: tag for p in packs for name, tag in p.lexicon.language_names.items()})
+        self._languages = _by_sound({name: tag for p in packs for name, tag in p.lexicon.language_names.items()})
 
     def find(self, text: str, *, digits_expected: bool, heard_with: float) -> tuple[Entity, ...]:
         """Returns the entities of an utterance.
@@ -76,15 +76,17 @@ class EntityFinder:
         )
 
     def _languages_in(self, text: str) -> list[tuple[str, str]]:
-        """Returns (name, tag) of each language named, in order of mention; endings may follow a name."""
-        padded = f" {' '.join(words_of(text))} "
-        hits: dict[str, tuple[int, str]] = {}
-        for name, tag in self._languages:
-            at = padded.find(f" {unicodedata.normalize('NFC', name).lower()}")
-            if at >= 0 and tag not in hits:
-                hits[tag] = (at, name)
-        return [(name, tag) for tag, (_, name) in sorted(hits.items(), key=lambda item: item[1][0])]
+        """Returns (word, tag) of each language named, in order of mention; a case ending may follow a name."""
+        hits: dict[str, str] = {}
+        for word in words_of(text):
+            key = sound_key(word)
+            for name, tag in self._languages:
+                if tag not in hits and key.startswith(name) and len(key) - len(name) <= _LONGEST_ENDING:
+                    hits[tag] = word
+        return [(word, tag) for tag, word in hits.items()]
 
 
-def _longest_first(names: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted(names.items(), key=lambda item: -len(item[0])))
+def _by_sound(names: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Returns (sound key, tag) pairs, longest first."""
+    keys = {sound_key(name): tag for name, tag in names.items()}
+    return tuple(sorted(keys.items(), key=lambda item: -len(item[0])))

@@ -4,12 +4,15 @@ Used by `training` and, on each utterance, by `classifier`; both must see the sa
 """
 
 from collections.abc import Collection
+from itertools import pairwise
 
 from app.nlu.phonetic import skeleton, sound_key, words_of
 
-FEATURES_VERSION = 3
+FEATURES_VERSION = 4
 NUMBER = "#"
 _GRAMS = (2, 3, 4, 5)
+_GRAM = "k:"
+_TELLING_LENGTH = 4
 
 
 class FeatureExtractor:
@@ -49,14 +52,18 @@ class FeatureExtractor:
         out += [f"w:{key}" for key in keys]
         out += [f"b:{left}_{right}" for left, right in zip(["^", *keys], [*keys, "$"], strict=True)]
         bones = [skeleton(key) for key in keys]
-        out += [f"s:{left}_{right}" for left, right in zip(bones, bones[1:], strict=False)]
+        out += [f"s:{left}_{right}" for left, right in pairwise(bones)]
         for key in keys:
             padded = f" {key} "
-            out += [f"k:{padded[i : i + n]}" for n in _GRAMS for i in range(len(padded) - n + 1)]
+            out += [f"{_GRAM}{padded[i : i + n]}" for n in _GRAMS for i in range(len(padded) - n + 1)]
         return out
 
-    def known_share(self, text: str, known: Collection[str]) -> float:
-        """Returns the share (0..1) of a text's words that the training sentences hold, by sound."""
-        keys = [word if word == NUMBER else sound_key(word) for word in self.words(text)]
-        keys = [key for key in keys if key]
-        return sum(f"w:{key}" in known for key in keys) / len(keys) if keys else 0.0
+    def known_share(self, features: Collection[str], known: Collection[str]) -> float:
+        """Returns the share (0..1) of a text's longer character n-grams that the training sentences hold.
+
+        Args:
+            features: What `extract` returned for the text.
+            known: The features of the trained model.
+        """
+        grams = [name for name in features if name.startswith(_GRAM) and len(name) >= len(_GRAM) + _TELLING_LENGTH]
+        return sum(name in known for name in grams) / len(grams) if grams else 1.0

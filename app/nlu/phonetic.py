@@ -8,6 +8,8 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from app.language.normalise import words_of as normalised_words
+
 _VOWELS = {
     "A": "a",
     "AA": "a",
@@ -52,17 +54,13 @@ _LATIN_RULES = tuple(
 _VOICED = str.maketrans("gdbj", "ktpc")
 _ASPIRATION = re.compile(r"(?<=[kctpsnlrmvy])h")
 _REPEATED = re.compile(r"(.)\1+")
+_JOINTS = re.compile(r"[-&]")
 _NOT_SOUND = re.compile(r"[^a-z0-9]")
 
 
 def words_of(text: str) -> list[str]:
-    """Splits text into lower-case NFC words; combining vowel signs stay with their letters."""
-    normal = unicodedata.normalize("NFC", text).lower()
-    spaced = "".join(
-        char if char.isspace() or unicodedata.category(char)[0] in "LMN" else ("" if char in "'’\u200c\u200d" else " ")
-        for char in normal
-    )
-    return spaced.split()
+    """Returns the lower-case normalised words of a text; hyphenated words come apart, apostrophes go."""
+    return [part for word in normalised_words(text) for part in _JOINTS.split(word.replace("'", "")) if part]
 
 
 @lru_cache(maxsize=65_536)

@@ -34,9 +34,7 @@ _SHORT_WORDS = 3
 class Understander:
     """Understands utterances in any mixture of the packs' languages."""
 
-    def __init__(
-        self, registry: PackRegistry, cache_dir: Path | None, tenant_examples: Iterable[Example] = ()
-    ) -> None:
+    def __init__(self, registry: PackRegistry, cache_dir: Path | None, tenant_examples: Iterable[Example] = ()) -> None:
         """Loads or trains the classifier; the latter takes some seconds.
 
         Args:
@@ -84,6 +82,8 @@ class Understander:
         entities = self._entities.find(text, digits_expected=expectation == "digits", heard_with=asr_confidence)
         scores = self._classifier.score(text)
         intent, confidence = self._intent(text, words, scores, entities, expectation, expected_digits)
+        if language.requested and intent in ("inform", "out_of_scope") and expectation != "language":
+            intent, confidence = "change_language", max(_CLEAR, language.confidence)
         if intent == "change_language" and language.requested and not any(e.kind == "language" for e in entities):
             entities = (*entities, Entity("language", language.requested, text, asr_confidence))
         best = sorted(scores.probabilities.items(), key=lambda item: -item[1])
@@ -118,7 +118,7 @@ class Understander:
     def _answers_with_number(
         self, text: str, digits: Entity, intent: str, expectation: str, expected: tuple[int, int] | None
     ) -> bool:
-        """Tells whether an utterance only supplies a number: mostly digits, or the awaited length and no other matter."""
+        """Tells whether an utterance only supplies a number: mostly digits, or as long as awaited and nothing else."""
         if self._entities.number_share(text) > _NUMBER_ONLY:
             return True
         if expectation != "digits":
