@@ -1,7 +1,7 @@
 """A language pack in memory: what the folder `lang_packs/<tag>/` says, validated and frozen."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,10 @@ class Disclosure:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Who the pack is: BCP-47 tag, names, scripts and the ids of its engines."""
+    """Who the pack is: BCP-47 tag, names, scripts (ISO 15924) and the ids of its engines.
+
+    `numbers` is a language id of `indic-numtowords`, or "" where there is none: amounts are then given as numerals.
+    """
 
     tag: str
     name: str
@@ -31,6 +34,8 @@ class Manifest:
     tts_voice: str
     tts_rate_wpm: int
     tts_pitch: int
+    forms: tuple[str, ...] = ("native", "romanised", "mixed", "asr")
+    numbers: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +48,41 @@ class Lexicon:
     stop_words: frozenset[str]
     start_words: frozenset[str]
     language_names: Mapping[str, str]  # spoken name -> BCP-47 tag
+    yes_words: frozenset[str] = frozenset()
+    no_words: frozenset[str] = frozenset()
+    speak_words: frozenset[str] = frozenset()
+    correction_words: frozenset[str] = frozenset()
+    suffixes: tuple[str, ...] = ()
+    common_words: frozenset[str] = frozenset()
+    relative_days: Mapping[str, int] = field(default_factory=dict)  # spoken word -> days from today
+    topics: Mapping[str, str] = field(default_factory=dict)  # intent -> what a handoff says the call was about
 
 
 @dataclass(frozen=True, slots=True)
+class Formats:
+    """How values are said: `digit_names` 0..9, `months` from January, `weekdays` from Monday."""
+
+    digit_names: tuple[str, ...] = ()
+    months: tuple[str, ...] = ()
+    weekdays: tuple[str, ...] = ()
+    date: str = "{day} {month}"
+    amount: str = "{number}"
+
+
+@dataclass(frozen=True, slots=True)
+class WhatsappTemplate:
+    """A message template as submitted for approval; `params` names what {{1}}, {{2}} ... stand for."""
+
+    name: str
+    category: str
+    body: str
+    params: tuple[str, ...]
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Pack:
-    """One language, complete."""
+    """One language, complete. Compared and hashed by identity: a reloaded pack is another pack."""
 
     manifest: Manifest
     disclosures: Mapping[str, Disclosure]
@@ -60,6 +95,10 @@ class Pack:
     digit_words: Mapping[str, str]  # spoken word -> digit or digits ("double" handled apart)
     number_words: Mapping[str, int]  # cardinal word -> value, multipliers included (lakh -> 100000)
     repeat_words: Mapping[str, int]  # "double" -> 2, "triple" -> 3
+    fraction_words: Mapping[str, str] = field(default_factory=dict)  # "1.5" replaces a number, "+0.5" shifts the next
+    formats: Formats = field(default_factory=Formats)
+    templates: Mapping[str, WhatsappTemplate] = field(default_factory=dict)
+    opening: tuple[str, ...] = ()  # disclosure keys that open a call, in order
 
     @property
     def tag(self) -> str:

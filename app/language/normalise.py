@@ -1,0 +1,63 @@
+"""One spelling for one text: Unicode form, Indic letter variants, spaces; runs before identification."""
+
+import re
+import unicodedata
+from functools import lru_cache
+from typing import Any
+
+from indicnlp.normalize.indic_normalize import IndicNormalizerFactory
+
+from app.language.scripts import RULES_OF_SCRIPT, script_of_letter
+
+_INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad\u202a-\u202e]")
+_SPACES = re.compile(r"\s+")
+_WORD_PART = frozenset("'’-&")
+_QUOTES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u00a0": " "})
+_PIPE = "\ue000"
+
+
+def normalise(text: str) -> str:
+    """Returns the text in NFC, with one spelling per Indic letter, plain quotes and single spaces.
+
+    A `|` stays as it is (the Devanagari normaliser would make it a danda, which is right in prose but not in
+    identifiers and links). Case and punctuation are kept; `words_of` drops them.
+
+    Args:
+        text: Any text.
+    """
+    clean = _SPACES.sub(" ", _INVISIBLE.sub("", text).translate(_QUOTES)).strip()
+    if clean.isascii():
+        return clean
+    clean = unicodedata.normalize("NFC", clean)
+    scripts = {script_of_letter(char) for char in clean if ord(char) >= 0x0900}
+    if not scripts & RULES_OF_SCRIPT.keys():
+        return clean
+    guarded = clean.replace("|", _PIPE)
+    for script in sorted(scripts & RULES_OF_SCRIPT.keys(), key=str):
+        guarded = _normaliser(str(script)).normalize(guarded)
+    return unicodedata.normalize("NFC", _SPACES.sub(" ", guarded.replace(_PIPE, "|")).strip())
+
+
+def words_of(text: str) -> list[str]:
+    """Returns the lower-case words of a text: letters with their marks, digits, and ' - & inside a word."""
+    words: list[str] = []
+    current: list[str] = []
+    for char in normalise(text).lower() + " ":
+        if _is_letter(char):
+            current.append(char)
+        elif current and char in _WORD_PART:
+            current.append(char)
+        elif current:
+            words.append("".join(current).rstrip("'-&"))
+            current = []
+    return words
+
+
+@lru_cache(maxsize=4096)
+def _is_letter(char: str) -> bool:
+    return unicodedata.category(char)[0] in "LMN"
+
+
+@lru_cache(maxsize=16)
+def _normaliser(script: str) -> Any:
+    return IndicNormalizerFactory().get_normalizer(RULES_OF_SCRIPT[script])
