@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -16,7 +15,7 @@ from app.calls.recorder import CallRecorder
 from app.calls.repository import CallRepository, find_by_carrier_id
 from app.calls.session import CallContext, CallSession
 from app.calls.thinking import Thinker
-from app.dialogue.turn import AgentProfile, Tools
+from app.dialogue.agents import AgentDirectory
 from app.errors import AppError, Conflict, NotFound
 from app.kit.clock import Clock
 from app.kit.ids import new_id
@@ -27,31 +26,6 @@ from app.speech.ear import Ears
 
 _MACHINE_FIELD: Final = "machine"
 _log = structlog.get_logger("calls")
-
-
-@dataclass(frozen=True, slots=True)
-class AgentSetup:
-    """What a call needs to know of the agent that answers it."""
-
-    profile: AgentProfile
-    keep_audio: bool
-    tools: Tools
-
-
-class AgentDirectory(Protocol):
-    """Agents as the tenant configured them; wired by the root."""
-
-    async def setup(self, tenant_id: str, agent_id: str, contact_number: str) -> AgentSetup:
-        """Returns the agent that answers.
-
-        Raises:
-            NotFound: The tenant has no such agent.
-        """
-        ...
-
-    async def language_for(self, tenant_id: str, contact_number: str, profile: AgentProfile) -> str:
-        """Returns the language to open in: the contact's own if known, else the agent's default."""
-        ...
 
 
 class Vault(Protocol):
@@ -131,7 +105,7 @@ class CallService:
             status=CallStatus.RINGING,
             created_at=self._clock.now(),
         )
-        setup = await self._agents.setup(call.tenant_id, call.agent_id, call.contact_number)
+        setup = await self._agents.setup(call.tenant_id, call.agent_id)
         try:
             await self.calls_of(route.tenant_id).add(call)
         except Conflict:
@@ -196,7 +170,7 @@ class CallService:
         call = await self.calls_of(claim.tenant_id).get(claim.call_id)
         if call is None or call.status.is_final:
             raise NotFound(f"no call {claim.call_id} to attach to")
-        setup = await self._agents.setup(call.tenant_id, call.agent_id, call.contact_number)
+        setup = await self._agents.setup(call.tenant_id, call.agent_id)
         language = await self._agents.language_for(call.tenant_id, call.contact_number, setup.profile)
         context = CallContext(
             call_id=call.id,
