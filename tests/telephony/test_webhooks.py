@@ -115,7 +115,7 @@ async def test_nothing_is_done_without_the_right_signature(carrier: Carrier, edg
     altered = await carrier.http.post(url, data={**RINGING, **fields, "From": "911111111111"}, headers=headers)
     for response in (wrong, unsigned, altered):
         assert (response.status_code, response.json()["code"]) == (403, "bad_signature")
-    assert edge.registry.told == edge.registry.rung == []
+    assert not edge.registry.told and not edge.registry.rung
     kind = name.partition("/")[0]
     assert edge.count("vaanisetu_carrier_webhooks_total", kind=kind, outcome="bad_signature") == 3
 
@@ -211,7 +211,7 @@ async def test_the_public_address_is_what_was_signed_whatever_the_proxy_made_of_
     async def receive() -> dict[str, object]:
         return body
 
-    hook = await read(Request({**scope, "query_string": b"", "headers": []}, receive), public)  # type: ignore[arg-type]
+    hook = await read(Request({**scope, "query_string": b"", "headers": []}, receive), public)
     assert hook.canonical == "https://voice.example.com/in/v1/plivo/ring?CallUUIDabc"
 
 
