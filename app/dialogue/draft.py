@@ -6,8 +6,8 @@ from typing import Any
 
 from app.dialogue.flow import DigitsSlot, Flows
 from app.dialogue.turn import Action, ActionKind, AgentProfile, DialogueState, Expectation, Reply, Say
+from app.language.loader import PackRegistry
 from app.language.packs import Pack
-from app.language.registry import PackRegistry
 from app.language.render import disclosure, render
 
 MOST_TIMES_SAID = 2

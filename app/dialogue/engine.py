@@ -11,7 +11,7 @@ from app.dialogue.lookup import LookupDesk
 from app.dialogue.person import MISSES_BEFORE_PERSON, PersonDesk
 from app.dialogue.reply_language import follow
 from app.dialogue.turn import Action, ActionKind, AgentProfile, DialogueState, Reply, Say, Tools
-from app.language.registry import PackRegistry
+from app.language.loader import PackRegistry
 from app.language.render import render
 from app.nlu.understanding import Understanding
 

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 
 from app.nlu.phonetic import words_of
 
+_PIECES = 3
+_PIECES_FROM = 4
+
 
 def noisy_copies(text: str, fillers: Sequence[str], copies: int, rng: random.Random) -> list[str]:
     """Returns noisy variants of a sentence, at most `copies`, none equal to it.
@@ -29,6 +32,31 @@ def noisy_copies(text: str, fillers: Sequence[str], copies: int, rng: random.Ran
         if sentence and sentence != " ".join(words):
             found.append(sentence)
     return found
+
+
+def spliced(texts: Sequence[str], count: int, rng: random.Random) -> list[str]:
+    """Returns sentences spliced from pieces of others: familiar words that mean nothing together.
+
+    They teach the classifier that one telling word ("number", "phone") is not yet a matter.
+
+    Args:
+        texts: Sentences to cut pieces from.
+        count: How many to make.
+        rng: Source of chance.
+    """
+    pool = [words for text in texts if len(words := words_of(text)) >= _PIECES_FROM]
+    if len(pool) < _PIECES:
+        return []
+    made: list[str] = []
+    for _ in range(count):
+        pieces: list[str] = []
+        for words in rng.sample(pool, _PIECES):
+            length = rng.choice((1, 2))
+            start = rng.randrange(len(words) - length + 1)
+            pieces += words[start : start + length]
+        rng.shuffle(pieces)
+        made.append(" ".join(pieces))
+    return made
 
 
 def _misheard(words: list[str], rng: random.Random) -> list[str]:

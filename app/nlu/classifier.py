@@ -15,6 +15,7 @@ log = structlog.get_logger(__name__)
 
 _KNOWN_ENOUGH = 0.6
 _USUAL_THRESHOLD = 0.4
+_FLOORS = {"stop_contact": 0.5}  # acts at once and for good
 _SURE_DESPITE_UNKNOWN_WORDS = 0.9
 
 
@@ -40,9 +41,12 @@ class Scores:
         name = max(weighed, key=weighed.__getitem__)
         chance = weighed[name] / total
         strange = self.known_share < _KNOWN_ENOUGH and chance < _SURE_DESPITE_UNKNOWN_WORDS
-        if name != OUT_OF_SCOPE and (strange or chance < self.thresholds.get(name, _USUAL_THRESHOLD)):
+        if name != OUT_OF_SCOPE and (strange or chance < self._threshold(name)):
             return OUT_OF_SCOPE, 1.0 - chance
         return name, chance
+
+    def _threshold(self, name: str) -> float:
+        return max(self.thresholds.get(name, _USUAL_THRESHOLD), _FLOORS.get(name, 0.0))
 
 
 class IntentClassifier:

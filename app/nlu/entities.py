@@ -24,6 +24,8 @@ class EntityFinder:
         self._numbers = frozenset(
             word for p in packs for words in (p.digit_words, p.number_words, p.repeat_words) for word in words
         )
+        days = {w for p in packs for w in (*p.lexicon.relative_days, *p.formats.weekdays, *p.formats.months)}
+        self._days = sorted({" ".join(words_of(day)) for day in days}, key=lambda day: (-len(day), day))
         self._languages = _by_sound({name: tag for p in packs for name, tag in p.lexicon.language_names.items()})
 
     def find(self, text: str, *, digits_expected: bool, heard_with: float) -> tuple[Entity, ...]:
@@ -44,6 +46,7 @@ class EntityFinder:
                 found.append(Entity("digits", digits, text, heard_with))
                 if _PHONE.match(digits):
                     found.append(Entity("phone", digits[-10:], text, heard_with))
+        found += [Entity("date", phrase, phrase, heard_with) for phrase in self._days_in(text)]
         found += [Entity("language", tag, name, heard_with) for name, tag in self._languages_in(text)]
         return tuple(found)
 
@@ -74,6 +77,17 @@ class EntityFinder:
         return any(sign in text for sign in _MONEY_SIGNS) or any(
             word in _MONEY_WORDS or sound_key(word).startswith(_RUPEE_SOUND) for word in words
         )
+
+    def _days_in(self, text: str) -> list[str]:
+        """Returns day words as spoken, the longest of those that overlap, in order of mention."""
+        padded = f" {' '.join(words_of(text))} "
+        hits: list[tuple[int, str]] = []
+        for phrase in self._days:
+            at = padded.find(f" {phrase} ")
+            if at >= 0:
+                hits.append((at, phrase))
+                padded = padded.replace(f" {phrase} ", f" {'_' * len(phrase)} ", 1)
+        return [phrase for _, phrase in sorted(hits)]
 
     def _languages_in(self, text: str) -> list[tuple[str, str]]:
         """Returns (word, tag) of each language named, in order of mention; a case ending may follow a name."""

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from app.nlu.augment import noisy_copies
+from app.nlu.augment import noisy_copies, spliced
 from app.nlu.features import FEATURES_VERSION, FeatureExtractor
 from app.nlu.model import IntentModel
 
 OUT_OF_SCOPE = "out_of_scope"
 _COPIES = 2
+_NONSENSE_SHARE = 0.15
 _FOLDS = 5
 _SEED = 20261121
 _THRESHOLD_RANGE = (0.25, 0.5)
@@ -35,7 +36,7 @@ class Example:
 def fingerprint(examples: Sequence[Example], number_words: Sequence[str]) -> str:
     """Returns a hash of all that decides a trained model: sentences, features, recipe and library version."""
     digest = hashlib.sha256()
-    recipe = f"{FEATURES_VERSION}|{sklearn.__version__}|{_COPIES}|{_SEED}|{_FOLDS}|{_THRESHOLD_RANGE}"
+    recipe = f"{FEATURES_VERSION}|{sklearn.__version__}|{_COPIES}|{_SEED}|{_FOLDS}|{_THRESHOLD_RANGE}|{_NONSENSE_SHARE}"
     digest.update(recipe.encode())
     for example in sorted(examples, key=lambda e: (e.intent, e.text)):
         digest.update(f"\x1e{example.intent}\x1f{example.text}\x1f{example.fillers}".encode())
@@ -71,7 +72,8 @@ def _augmented(examples: Sequence[Example], rng: random.Random) -> list[tuple[st
     for example in examples:
         fillers = () if example.intent in ("affirm", "deny") else example.fillers
         pairs += [(text, example.intent) for text in noisy_copies(example.text, fillers, _COPIES, rng)]
-    return pairs
+    nonsense = spliced([e.text for e in examples], int(len(examples) * _NONSENSE_SHARE), rng)
+    return pairs + [(text, OUT_OF_SCOPE) for text in nonsense]
 
 
 def _fit(pairs: Sequence[tuple[str, str]], extract: Callable[[str], list[str]]) -> IntentModel:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from app.language.guess import LanguageGuess
 from app.language.identify import identify
+from app.language.loader import PackRegistry
 from app.language.packs import Pack
-from app.language.registry import PackRegistry
 from app.nlu.classifier import IntentClassifier, Scores
 from app.nlu.entities import EntityFinder
 from app.nlu.phonetic import words_of
@@ -46,9 +46,9 @@ class Understander:
         self._packs: tuple[Pack, ...] = tuple(registry.get(tag) for tag in registry.tags)
         self._classifier = IntentClassifier.build(self._packs, cache_dir, tenant_examples)
         self._entities = EntityFinder(self._packs)
-        self._words = {
-            "stop_contact": frozenset().union(*(p.lexicon.stop_words for p in self._packs)),
-        }
+        self._stop_phrases = _all(pack.lexicon.stop_words for pack in self._packs)
+        self._yes = _all(pack.lexicon.yes_words for pack in self._packs)
+        self._no = _all(pack.lexicon.no_words for pack in self._packs)
 
     @property
     def intents(self) -> tuple[str, ...]:
@@ -100,9 +100,10 @@ class Understander:
         expected_digits: tuple[int, int] | None,
     ) -> tuple[str, float]:
         phrase = " ".join(words)
-        for name, phrases in self._words.items():
-            if phrase in phrases:
-                return name, 1.0
+        if phrase in self._stop_phrases:
+            return "stop_contact", 1.0
+        if expectation == "yes_no" and (answer := self._yes_or_no(phrase, words)) is not None:
+            return answer, 1.0
         plain, plain_confidence = scores.decide()
         if plain in _ALWAYS_HEARD and plain_confidence >= _CLEAR:
             return plain, plain_confidence
@@ -115,6 +116,12 @@ class Understander:
             return "inform", max(confidence if intent == "inform" else 0.0, 0.9)
         return intent, confidence
 
+    def _yes_or_no(self, phrase: str, words: Sequence[str]) -> str | None:
+        """Returns affirm or deny when the whole answer is such words; one "no" among them is a no."""
+        if phrase in self._no or (all(w in self._yes | self._no for w in words) and any(w in self._no for w in words)):
+            return "deny"
+        return "affirm" if phrase in self._yes or all(word in self._yes for word in words) else None
+
     def _answers_with_number(
         self, text: str, digits: Entity, intent: str, expectation: str, expected: tuple[int, int] | None
     ) -> bool:
@@ -125,3 +132,7 @@ class Understander:
             return False
         fits = expected is None or expected[0] <= len(digits.value) <= expected[1]
         return fits and intent in ("inform", "out_of_scope", "affirm", "deny", "order_status", "wait")
+
+
+def _all(groups: Iterable[Iterable[str]]) -> frozenset[str]:
+    return frozenset(" ".join(words_of(phrase)) for group in groups for phrase in group)

@@ -9,7 +9,7 @@ import pytest
 from app.dialogue.engine import DialogueEngine
 from app.dialogue.turn import AgentProfile, DialogueState, Reply, ToolResult
 from app.language.guess import LanguageGuess
-from app.language.registry import PackRegistry
+from app.language.loader import PackRegistry
 from app.nlu.understanding import Entity, Understanding
 
 PACKS = Path(__file__).parents[2] / "lang_packs"
