@@ -1,15 +1,19 @@
 """What a call's dialogue decides beside speaking, carried out on the rooms below: handing over, opting out."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
 
 from app.compliance.suppression import EVERY_CHANNEL, Suppressions
 from app.conversations.handoff import Handoff
 from app.conversations.models import CallContext as HandoffContext
 from app.conversations.models import TranscriptLine
-from app.dialogue.turn import Action, ActionKind, AgentProfile
+from app.conversations.service import ConversationService
+from app.dialogue.turn import Action, ActionKind, AgentProfile, DialogueState
 from app.errors import MessagingError
+
+_E164: Final = re.compile(r"\+[1-9]\d{6,14}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,7 @@ class CallSoFar:
     transcript: tuple[TranscriptLine, ...]
     request_text: str
     request_at_ms: int | None
+    state: DialogueState
 
 
 class Actions(Protocol):
@@ -39,13 +44,18 @@ class Actions(Protocol):
         """
         ...
 
+    async def remember(self, call: CallSoFar, end_reason: str) -> None:
+        """Keeps a call that is over in the contact's conversation."""
+        ...
+
 
 class CallActions:
     """Implements `Actions` on conversations and compliance."""
 
-    def __init__(self, handoff: Handoff, suppressions: Suppressions) -> None:
+    def __init__(self, handoff: Handoff, suppressions: Suppressions, conversations: ConversationService) -> None:
         self._handoff = handoff
         self._suppressions = suppressions
+        self._conversations = conversations
 
     async def perform(self, call: CallSoFar, action: Action) -> Mapping[str, Any]:
         """Carries out an action; see `Actions`."""
@@ -65,26 +75,44 @@ class CallActions:
         )
         return {"channels": [channel.value for channel in EVERY_CHANNEL], "new": new}
 
-    async def _hand_over(self, call: CallSoFar, action: Action) -> Mapping[str, Any]:
-        context = HandoffContext(
-            call_id=call.call_id,
-            language=call.language,
-            reason=action.reason,
-            agent_id=call.profile.agent_id,
-            entity_name=call.profile.entity_name,
-            intent=action.data.get("intent"),
-            slots=action.data.get("slots", {}),
-            transcript=call.transcript,
-            request_text=call.request_text,
-            request_at_ms=call.request_at_ms,
+    async def remember(self, call: CallSoFar, end_reason: str) -> None:
+        """Keeps the call in the contact's conversation, and its state, so that a chat asks nothing twice."""
+        if not _E164.fullmatch(call.caller_number):
+            return
+        tenant_id = call.profile.tenant_id
+        contact = await self._conversations.contact_for(tenant_id, call.caller_number)
+        await self._conversations.note_contact(tenant_id, contact.contact_id, language=call.language)
+        conversation = await self._conversations.open_for(
+            contact, language=call.language, agent_id=call.profile.agent_id
         )
+        await self._conversations.attach_call(conversation, _handoff_context(call, end_reason, {}))
+        async with self._conversations.exclusive(tenant_id, conversation.conversation_id) as held:
+            state = replace(call.state, ended=False)
+            await self._conversations.save_dialogue(held, state.to_json(), call.language)
+
+    async def _hand_over(self, call: CallSoFar, action: Action) -> Mapping[str, Any]:
         result = await self._handoff.request(
             call.profile.tenant_id,
             call.caller_number,
-            context,
+            _handoff_context(call, action.reason, action.data),
             entity_name=call.profile.entity_name,
             languages=call.profile.languages,
         )
         if not result.on_its_way:
             raise MessagingError(result.message, code=f"handoff_{result.status.value}")
         return {"status": result.status.value, "conversation_id": result.conversation_id, "outbox_id": result.outbox_id}
+
+
+def _handoff_context(call: CallSoFar, reason: str, data: Mapping[str, Any]) -> HandoffContext:
+    return HandoffContext(
+        call_id=call.call_id,
+        language=call.language,
+        reason=reason,
+        agent_id=call.profile.agent_id,
+        entity_name=call.profile.entity_name,
+        intent=data.get("intent") or call.state.intent,
+        slots=data.get("slots") or dict(call.state.slots),
+        transcript=call.transcript,
+        request_text=call.request_text,
+        request_at_ms=call.request_at_ms,
+    )

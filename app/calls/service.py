@@ -1,16 +1,16 @@
 """Calls from the first ring to the last record: the carrier's webhooks on one side, live sessions on the other."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 
 from app.calls.actions import Actions
 from app.calls.live import LiveSessions
 from app.calls.models import FINAL_STATUS, Call, CallStatus
-from app.calls.ports import CallRecord, Direction, NumberRoute, StreamClaim
+from app.calls.ports import CallRecord, CarrierAccount, Direction, NumberRoute, StreamClaim
 from app.calls.recorder import CallRecorder
 from app.calls.repository import CallRepository, find_by_carrier_id
 from app.calls.session import CallContext, CallSession
@@ -22,22 +22,11 @@ from app.kit.ids import new_id
 from app.kit.logging import bind_context
 from app.kit.mongo import Database
 from app.kit.signals import Signals
+from app.kit.vault import Vault
 from app.speech.ear import Ears
 
 _MACHINE_FIELD: Final = "machine"
 _log = structlog.get_logger("calls")
-
-
-class Vault(Protocol):
-    """Seals content under the tenant's key; wired by the root."""
-
-    async def seal(self, tenant_id: str, plaintext: bytes, aad: bytes) -> bytes:
-        """Returns the sealed content."""
-        ...
-
-    async def open(self, tenant_id: str, sealed: bytes, aad: bytes) -> bytes:
-        """Returns the plain content."""
-        ...
 
 
 class CallService:
@@ -56,7 +45,7 @@ class CallService:
         signals: Signals,
         recordings_dir: Path,
         max_call_seconds: int,
-        auth_token_of: Callable[[str, str], Any],
+        account_of: Callable[[str], Awaitable[CarrierAccount | None]],
     ) -> None:
         self._database = database
         self._clock = clock
@@ -68,7 +57,7 @@ class CallService:
         self._signals = signals
         self._recordings_dir = recordings_dir
         self._max_call_seconds = max_call_seconds
-        self._auth_token_of = auth_token_of
+        self._account_of = account_of
         self._recorders: dict[str, CallRecorder] = {}
         self.live = LiveSessions(self._open_session, self._run_session)
 
@@ -119,13 +108,10 @@ class CallService:
         self._thinker.prepare_opening(setup.profile)
         return CallRecord(call.id, call.tenant_id, call.agent_id)
 
-    async def auth_token_for(self, carrier_call_id: str) -> str | None:
-        """Returns the auth token of the tenant whose call this is, or None."""
+    async def account_for(self, carrier_call_id: str) -> CarrierAccount | None:
+        """Returns the carrier account of the call's tenant, or None if the call is unknown."""
         call = await find_by_carrier_id(self._database, carrier_call_id)
-        if call is None:
-            return None
-        token: str | None = await self._auth_token_of(call.tenant_id, call.our_number)
-        return token
+        return None if call is None else await self._account_of(call.tenant_id)
 
     async def on_status(self, carrier_call_id: str, fields: Mapping[str, str]) -> None:
         """Notes a step of the call."""
@@ -218,6 +204,11 @@ class CallService:
             "ended_at": self._clock.now(),
             "end_reason": session.end_reason or "shutdown",
         }
+        if (call := session.so_far()) is not None:
+            try:
+                await self._actions.remember(call, fields["end_reason"])
+            except AppError as error:
+                _log.error("calls.not_remembered", code=error.code)
         recording = await asyncio.to_thread(recorder.recording)
         if recording is not None:
             sealed = await self._vault.seal(tenant_id, recording, context.call_id.encode())
@@ -226,6 +217,14 @@ class CallService:
             fields["recording_bytes"] = len(recording)
         await self.calls_of(tenant_id).update(context.call_id, fields)
         await self._signal(tenant_id, context.call_id, "ended")
+
+    async def hang_up(self, call: Call) -> bool:
+        """Hangs a call up that is live in this process; returns whether it was."""
+        session = self.live.get(call.id)
+        if session is None:
+            return False
+        await session.hang_up("api")
+        return True
 
     async def recording(self, call: Call) -> bytes:
         """Returns a call's recording as a WAV file.

@@ -110,6 +110,30 @@ class CallSession:
             self.end_reason = reason
             self._over.set()
 
+    def so_far(self) -> CallSoFar | None:
+        """Returns the call as it stands, or None before the dialogue began."""
+        if self._state is None:
+            return None
+        journal = self._journal
+        return CallSoFar(
+            call_id=self.context.call_id,
+            caller_number=self.context.caller_number,
+            language=self._state.language,
+            profile=self.context.profile,
+            transcript=tuple(journal.lines),
+            request_text=journal.last_words,
+            request_at_ms=journal.last_words_at_ms,
+            state=self._state,
+        )
+
+    async def hang_up(self, reason: str) -> None:
+        """Ends the call at the carrier and here."""
+        try:
+            if self._carrier is not None:
+                await self._carrier.hang_up()
+        finally:
+            self.end(reason)
+
     def discard(self) -> None:
         """Gives the speech slot of a session back that never ran."""
         self._ear.close()
@@ -311,12 +335,13 @@ class CallSession:
     async def _carry_out(self, reply: Reply) -> None:
         """Acts, then speaks: an opt-out holds from the moment it is understood, not from the end of a sentence."""
         for action in reply.actions:
-            if action.kind in _AFTER_SPEECH:
+            call = self.so_far()
+            if action.kind in _AFTER_SPEECH or call is None:
                 continue
             if action.kind is ActionKind.STOP_RECORDING:
                 self._sink.stop_recording()
             try:
-                outcome = await self._actions.perform(self._so_far(), action)
+                outcome = await self._actions.perform(call, action)
             except AppError as error:
                 _log.warning("calls.action_failed", action=action.kind, code=error.code)
                 await self._recover(action, error.code)
@@ -454,18 +479,6 @@ class CallSession:
         await self._carry_out(reply)
 
     # bookkeeping
-
-    def _so_far(self) -> CallSoFar:
-        journal = self._journal
-        return CallSoFar(
-            call_id=self.context.call_id,
-            caller_number=self.context.caller_number,
-            language=self._require_state().language,
-            profile=self.context.profile,
-            transcript=tuple(journal.lines),
-            request_text=journal.last_words,
-            request_at_ms=journal.last_words_at_ms,
-        )
 
     def _account(self, sentences: list[Heard]) -> None:
         self._journal.agent_turns(sentences, self._playback.first_audio_at)

@@ -109,6 +109,8 @@ class FakeActions:
         self.performed.append(action)
         return {}
 
+    async def remember(self, call: CallSoFar, end_reason: str) -> None: ...
+
 
 class FakeTools:
     def __init__(self) -> None:
