@@ -5,6 +5,7 @@ from typing import Final
 
 import structlog
 from fastapi import APIRouter
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from app.calls.ports import LiveCall, LiveCalls, StreamClaim
@@ -42,7 +43,7 @@ class MediaEndpoint:
     def router(self) -> APIRouter:
         """Returns the route of the sockets."""
         router = APIRouter()
-        router.add_api_websocket_route(STREAM_PATH + "/{token}", self.serve, name="plivo_stream")
+        router.add_websocket_route(STREAM_PATH + "/{token}", _Asgi(self.serve), name="plivo_stream")  # type: ignore
         return router
 
     def shut_down(self) -> None:
@@ -50,8 +51,9 @@ class MediaEndpoint:
         for stream in tuple(self._open.values()):
             stream.dismiss("shutdown")
 
-    async def serve(self, websocket: WebSocket) -> None:
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one socket from its handshake to its end."""
+        websocket = WebSocket(scope, receive, send)
         token: str = websocket.path_params["token"]
         try:
             known = await self._tokens.known(token)
@@ -63,7 +65,7 @@ class MediaEndpoint:
             await close_socket(websocket, 1008, "unknown token")
             return
         await websocket.accept()
-        receiver = Receiver(websocket, self._metrics)
+        receiver = Receiver(receive, self._metrics)
         try:
             started = await self._start(receiver)
             claim, live = await self._admit(token, started)
@@ -141,3 +143,13 @@ class MediaEndpoint:
                 await self._tokens.keep(token, RECONNECT_SECONDS)
         except Unavailable:
             log.exception("stream.token_store_unavailable")
+
+
+class _Asgi:
+    """Keeps the router from wrapping the endpoint, so that a frame passes no layer between the server and us."""
+
+    def __init__(self, serve: ASGIApp) -> None:
+        self._serve = serve
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._serve(scope, receive, send)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 from typing import Final, NoReturn, Protocol
 
 import structlog
+from starlette.types import Receive
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app.calls.ports import LiveCall, StreamClaim
@@ -58,8 +59,8 @@ class StreamEnded(Exception):
 class Receiver:
     """Reads frames from one socket and bounds what it forgives."""
 
-    def __init__(self, websocket: WebSocket, metrics: TelephonyMetrics) -> None:
-        self._websocket = websocket
+    def __init__(self, receive: Receive, metrics: TelephonyMetrics) -> None:
+        self._receive = receive
         self._metrics = metrics
         self.violations = 0
         self.received = 0
@@ -71,10 +72,7 @@ class Receiver:
             StreamEnded: The socket closed, or it broke the protocol too often or too badly.
         """
         while True:
-            try:
-                message = await self._websocket.receive()
-            except RuntimeError as error:  # starlette: receive after a disconnect was received
-                raise StreamEnded("lost") from error
+            message = await self._receive()
             if message["type"] == "websocket.disconnect":
                 raise _ended_by_peer(message.get("code", 1006))
             self.received += 1
