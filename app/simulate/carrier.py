@@ -296,7 +296,11 @@ class SimulatedCall:
         self._report(order, "StartStream", stream_id)
         self._connected.set()
         try:
-            code = await self._leg.run()
+            async with asyncio.timeout(order.timeout_seconds):
+                code = await self._leg.run()
+        except TimeoutError:
+            await socket.close()
+            code = 1000
         finally:
             self._leg = None
         self._note("stream_ended", code=code)

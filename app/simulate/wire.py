@@ -38,6 +38,7 @@ class StreamOrder:
     content_type: str
     sample_rate_hz: int
     keep_call_alive: bool
+    timeout_seconds: int = 86_400
     status_url: str | None = None
     extra_headers: str = ""
 
@@ -121,6 +122,7 @@ def check_stream(element: Element) -> StreamOrder:
         content_type=encoding,
         sample_rate_hz=rate,
         keep_call_alive=given.get("keepCallAlive") == "true",
+        timeout_seconds=int(given.get("streamTimeout", "86400")),
         status_url=given.get("statusCallbackUrl"),
         extra_headers=given.get("extraHeaders", ""),
     )

@@ -255,6 +255,14 @@ async def test_the_end_of_the_xml_ends_the_call(server: Server, plivo: Simulated
     assert ending.code == 4010
 
 
+async def test_a_stream_lasts_no_longer_than_asked(server: Server, plivo: SimulatedPlivo) -> None:
+    server.xml = STREAM.replace("extraHeaders", 'streamTimeout="1" extraHeaders')
+    call = plivo.call(parties(server), auth_id=AUTH_ID)
+    await call.dial()
+    ending = await asyncio.wait_for(call.wait_ended(), 3)
+    assert ending.code == 4010 and call.faults == []
+
+
 async def test_loss_and_jitter_keep_the_order(server: Server, plivo: SimulatedPlivo) -> None:
     call = plivo.call(parties(server), auth_id=AUTH_ID, network=Network(loss=0.2, jitter_ms=60, seed=3))
     await call.dial()
