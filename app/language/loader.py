@@ -241,6 +241,7 @@ def _lexicon(doc: Mapping[str, Any]) -> Lexicon:
         no_words=_words(doc["no_words"]),
         speak_words=_words(doc["speak_words"]),
         correction_words=_words(doc["correction_words"]),
+        number_joins=_words(doc.get("number_joins", ())),
         suffixes=tuple(doc.get("suffixes", ())),
         common_words=_words(doc.get("common_words", ())),
         relative_days={word: int(days) for word, days in _lowered(doc["relative_days"]).items()},

@@ -1,4 +1,4 @@
-"""Reads the YAML files of `lang_packs/` for `loader`: all scalars are strings, no key stands twice, errors say where."""
+"""Reads the YAML files of `lang_packs/` for `loader`: scalars are strings, no key stands twice, errors say where."""
 
 import unicodedata
 from collections.abc import Hashable
