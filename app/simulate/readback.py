@@ -6,7 +6,7 @@ from typing import Any, Final, Self
 
 import httpx
 
-from app.errors import ConfigError
+from app.errors import Unavailable
 
 _ATTEMPTS: Final = 25
 _PAUSE_SECONDS: Final = 0.2
@@ -46,9 +46,9 @@ class Readback:
         try:
             answer = await self._http.get(path, params=query)
         except httpx.HTTPError as error:
-            raise ConfigError(f"{self._http.base_url} did not answer: {error!r}") from error
+            raise Unavailable(f"{self._http.base_url} did not answer: {error!r}") from error
         if answer.status_code != 200:
-            raise ConfigError(f"GET {path} answered {answer.status_code}: {answer.text[:300]}")
+            raise Unavailable(f"GET {path} answered {answer.status_code}: {answer.text[:300]}")
         return answer.json()
 
     async def _all(self, path: str, **query: str) -> list[dict[str, Any]]:

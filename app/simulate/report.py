@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from app.simulate.exchange import SimulatedPlivo
 from app.simulate.measure import percentile
+from app.simulate.playout import FRAME_BYTES, FRAME_SECONDS, SILENCE
 from app.simulate.verdict import CallReport, Line
+from app.speech.audio import wav_header
 
 _STYLES = {"caller": "cyan", "agent": "green", "action": "magenta", "event": "yellow"}
 
@@ -106,3 +110,18 @@ def latency_table(reports: Sequence[CallReport]) -> Table:
 
 def _ms(value: float | None) -> str:
     return "-" if value is None else f"{value:.0f}"
+
+
+def save_audio(folder: Path, reports: Sequence[CallReport], plivo: SimulatedPlivo) -> None:
+    """Writes what each caller heard as `<scenario>-<call>.wav`, silences included."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for report in reports:
+        frames = plivo.calls[report.outcome.carrier_call_id].heard
+        if not frames:
+            continue
+        sound = bytearray()
+        for frame in frames:
+            gap = round((frame.at - frames[0].at) / FRAME_SECONDS) - len(sound) // FRAME_BYTES
+            sound += SILENCE * max(0, gap) + frame.mulaw
+        path = folder / f"{report.scenario}-{report.outcome.carrier_call_id[:8]}.wav"
+        path.write_bytes(wav_header(1, len(sound)) + sound)

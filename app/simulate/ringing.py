@@ -1,8 +1,8 @@
 """Rings a server with scenarios: one simulated carrier, one voice box, any number of callers at once."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -28,11 +28,17 @@ class Target:
         url: Its public address: the one it believes in, as it signs with it.
         to_number: A number of a tenant, E.164.
         auth_id: The Plivo account of that tenant.
+        lines: Language -> the number that greets in it, where there are several.
     """
 
     url: str
     to_number: str
     auth_id: str
+    lines: Mapping[str, str] = field(default_factory=dict)
+
+    def number_for(self, scenario: Scenario) -> str:
+        """Returns the number that a scenario rings."""
+        return self.lines.get(scenario.dials or scenario.language, self.to_number)
 
 
 class StoredWords:
@@ -95,7 +101,7 @@ async def ring(
     caller = Caller(script, words=words, seed=seed, tell=tell)
     parties = Parties(
         from_number=scenario.from_number.lstrip("+"),
-        to_number=target.to_number.lstrip("+"),
+        to_number=target.number_for(scenario).lstrip("+"),
         answer_url=target.url.rstrip("/") + ANSWER_PATH,
         hangup_url=target.url.rstrip("/") + HANGUP_PATH,
     )

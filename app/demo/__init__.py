@@ -1,0 +1,1 @@
+"""The demonstration behind `vaanisetu run`: everything started, a tenant seeded over REST, five calls, their report."""

@@ -1,0 +1,187 @@
+"""The whole service on one machine: stores, stand-ins of the outside world, server and worker processes, a tenant."""
+
+import secrets
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Final, Self
+
+from app.config import Settings
+from app.demo.children import Child, free_port
+from app.demo.seed import PHONE_NUMBER_ID, Accounts, DemoTenant, Seeder
+from app.errors import ConfigError
+from app.kit.embedded import EmbeddedServices
+from app.language.loader import PackRegistry
+from app.simulate.exchange import SimulatedPlivo
+from app.simulate.graph import GraphConfig, GraphStandIn
+from app.simulate.hosting import Hosted
+from app.simulate.orders import build, demo_orders
+from app.simulate.readback import Readback
+from app.simulate.ringing import Target
+
+WHATSAPP_WEBHOOK: Final = "/v1/whatsapp/webhook"
+READY_SECONDS: Final = 90.0
+FIRST_NUMBER: Final = 918047000001
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One thing that was started, for the progress display."""
+
+    name: str
+    where: str
+
+
+class DemoStack:
+    """Starts everything in order and stops it in reverse. Use as an async context manager.
+
+    Attributes:
+        plivo: The simulated carrier.
+        graph: The Graph API stand-in.
+        server: The API and media process.
+        worker: The background worker; None if left out.
+        tenant: The seeded tenant.
+    """
+
+    plivo: SimulatedPlivo
+    graph: GraphStandIn
+    server: Child
+    worker: Child | None
+    tenant: DemoTenant
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        port: int = 0,
+        with_worker: bool = True,
+        environment: dict[str, str] | None = None,
+        tell: Callable[[Part], None] | None = None,
+    ) -> None:
+        """Starts nothing yet.
+
+        Args:
+            settings: Where data goes; stores that have a URL are used as they are.
+            port: The API's port if it is free; 0: any.
+            with_worker: Whether background jobs run.
+            environment: Further variables for the children.
+            tell: Is told of each part once it is up.
+        """
+        self._settings = settings
+        self._port = free_port(port)
+        self._with_worker = with_worker
+        self._extra = environment or {}
+        self._tell = tell or (lambda _: None)
+        self._exits = AsyncExitStack()
+        self._accounts = Accounts.invent()
+        self.url = f"http://127.0.0.1:{self._port}"
+        self.worker = None
+
+    @property
+    def target(self) -> Target:
+        """Whom to ring."""
+        return target_of(self.tenant)
+
+    def readback(self) -> Readback:
+        """Returns the tenant's view; to be used as a context manager."""
+        return Readback(self.url, self.tenant.api_key, self.tenant.graph_url)
+
+    async def __aenter__(self) -> Self:
+        """Starts everything.
+
+        Raises:
+            ConfigError: A part did not come up; what was started is stopped again.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self._exits.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stops everything, last started first."""
+        await self._exits.aclose()
+
+    async def _start(self) -> None:
+        settings = self._settings
+        packs = PackRegistry.load(settings.packs_dir)
+        self._tell(Part("language packs", ", ".join(packs.tags)))
+        stores = EmbeddedServices(settings.data_dir, settings.mongodb_url, settings.redis_url)
+        await self._exits.enter_async_context(stores)
+        self._tell(Part("stores", f"{stores.mongodb_url} {stores.redis_url}"))
+        accounts = self._accounts
+        self.plivo = SimulatedPlivo({accounts.plivo_auth_id: accounts.plivo_auth_token})
+        await self._exits.enter_async_context(self.plivo)
+        self._tell(Part("telephone carrier (simulated Plivo)", self.plivo.url))
+        self.graph = GraphStandIn(self._graph_config(packs))
+        graph = await self._exits.enter_async_context(Hosted(self.graph.app))
+        self._tell(Part("WhatsApp (stand-in of Meta's Graph API)", graph.url))
+        orders = build(demo_orders(datetime.now(UTC).date()), bearer_token=accounts.orders_token)
+        shop = await self._exits.enter_async_context(Hosted(orders))
+        self._tell(Part("the tenant's order system", shop.url))
+        operator_key = secrets.token_urlsafe(32)
+        environment = self._environment(stores, operator_key, graph.url)
+        await self._start_children(environment)
+        numbers = {tag: f"+{FIRST_NUMBER + index}" for index, tag in enumerate(packs.tags)}
+        async with Seeder(self.url, operator_key) as seeder:
+            self.tenant = await seeder.seed(accounts, numbers, orders_url=shop.url, graph_url=graph.url)
+        self.tenant.save(settings.data_dir)
+        self._tell(Part("demo tenant, seeded over REST", ", ".join(f"{tag} {n}" for tag, n in numbers.items())))
+
+    async def _start_children(self, environment: dict[str, str]) -> None:
+        logs = self._settings.data_dir / "logs"
+        self.server = Child("server", ["serve"], environment, logs)
+        self._exits.push_async_callback(self.server.stop)
+        if self._with_worker:
+            self.worker = Child("worker", ["worker"], environment, logs)
+            self._exits.push_async_callback(self.worker.stop)
+        await self.server.answers(f"{self.url}/readyz", READY_SECONDS)
+        self._tell(Part("API and media server", self.url))
+        if self.worker is not None:
+            self.worker.require_alive()
+            self._tell(Part("background worker with its clock", f"process {self.worker.pid}"))
+
+    def _graph_config(self, packs: PackRegistry) -> GraphConfig:
+        bodies = {
+            (name, pack.manifest.whatsapp_code): body
+            for pack in packs.packs
+            for name, body in pack.whatsapp_templates.items()
+        }
+        return GraphConfig(
+            numbers={PHONE_NUMBER_ID: self._accounts.whatsapp_token},
+            app_secret=self._accounts.whatsapp_secret,
+            webhook_url=self.url + WHATSAPP_WEBHOOK,
+            templates=bodies,
+        )
+
+    def _environment(self, stores: EmbeddedServices, operator_key: str, graph_url: str) -> dict[str, str]:
+        settings = self._settings
+        values = {
+            "mongodb_url": stores.mongodb_url,
+            "redis_url": stores.redis_url,
+            "operator_key": operator_key,
+            "data_dir": str(settings.data_dir.absolute()),
+            "packs_dir": str(settings.packs_dir.absolute()),
+            "host": "127.0.0.1",
+            "port": str(self._port),
+            "public_url": self.url,
+            "plivo_api_url": self.plivo.url,
+            "graph_api_url": graph_url,
+        }
+        return {f"VAANISETU_{name.upper()}": value for name, value in values.items()} | self._extra
+
+
+def target_of(tenant: DemoTenant) -> Target:
+    """Returns whom to ring for a demo tenant.
+
+    Raises:
+        ConfigError: It has no number.
+    """
+    if not tenant.numbers:
+        raise ConfigError("the demo tenant has no telephone number")
+    return Target(tenant.url, next(iter(tenant.numbers.values())), tenant.auth_id, tenant.numbers)

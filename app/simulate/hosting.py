@@ -1,0 +1,56 @@
+"""Serves an ASGI application on a loopback port inside this process: how the stand-ins of Graph and tenants run."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import uvicorn
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn that leaves signals to the process it is a guest of."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+class Hosted:
+    """One application, served while the context is open; `url` is its address."""
+
+    def __init__(self, app: Any, *, port: int = 0) -> None:
+        """Takes a loopback port at once, so that `url` is known before the application is finished.
+
+        Args:
+            app: The ASGI application.
+            port: 0: any free one.
+        """
+        self._listener = socket.create_server(("127.0.0.1", port))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._server = _Server(uvicorn.Config(app, log_config=None, access_log=False))
+        self._serving: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Returns when the application answers."""
+        self._serving = asyncio.create_task(self._server.serve(sockets=[self._listener]))
+        await self._server.ready.wait()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stops serving."""
+        self._server.should_exit = True
+        if self._serving is not None:
+            await self._serving
