@@ -1,0 +1,1 @@
+"""Voice agents and the telephone numbers they answer."""

@@ -1,0 +1,29 @@
+"""What the WhatsApp room needs from above: the mind that answers a chat; the root wires it."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from app.conversations.models import Conversation
+
+
+@dataclass(frozen=True, slots=True)
+class ChatReply:
+    """What the bot writes, in order, joined into one message; `hand_over` names why a person goes on, if one does."""
+
+    says: tuple[str, ...]
+    hand_over: str | None = None
+
+
+class ChatBrain(Protocol):
+    """Answers a customer's text while the bot owns the conversation."""
+
+    async def reply(self, conversation: Conversation, text: str) -> ChatReply:
+        """Returns what to say. Called for one message of a conversation at a time.
+
+        The implementation keeps its own state by `ConversationService.save_dialogue`, and carries out its own actions
+        but two: the handover, which it asks for in the reply, and a whole-message opt-out, which never reaches it.
+
+        Raises:
+            AppError: It cannot answer; the customer gets the pack's apology.
+        """
+        ...
