@@ -73,7 +73,7 @@ def parse_number(text: str, packs: Sequence[Pack]) -> int | None:
             if all(piece.everyday for piece in group) and _others(tokens, group, words) > 2:
                 continue
             size = group[-1].end - group[0].start
-            value = group[0].value if len(group) == 1 else int("".join(piece.digits for piece in group))
+            value = group[0].value if len(group) == 1 else int(_corrected(run, None))
             if best is None or size > best[0]:
                 best = (size, value)
     return best[1] if best else None
@@ -160,16 +160,17 @@ def _cardinal(tokens: list[str], start: int, words: NumberWords) -> tuple[int, i
         assert word.value is not None
         size = word.whole
         if size in MULTIPLIERS and size is not None:
-            if size >= ceiling or (size == 100 and part >= 100):
+            below = part % 1000
+            if size >= ceiling or (size == 100 and below >= 100):
                 break
             if size == 100:
-                part = (part or Fraction(1)) * 100
+                part += (below or 1) * 100 - below
             else:
                 total, part, ceiling = total + (part or Fraction(1)) * size, Fraction(0), size
             open_part = True
         elif last is not None and _joins(last, word):
             part += word.value
-        elif open_part and (part == 0 or (part >= 100 and word.value < 100)) and (total == 0 or word.value < ceiling):
+        elif open_part and (part == 0 or word.value < _room(part)) and (total == 0 or word.value < ceiling):
             part += word.value
             open_part = word.value >= 100
         else:
@@ -198,6 +199,14 @@ def _step(tokens: list[str], index: int, words: NumberWords) -> tuple[NumberWord
     if base in MULTIPLIERS:
         return NumberWord(1 + shift, tags=word.tags), after
     return NumberWord(base + shift, tags=word.tags), following[1]
+
+
+def _room(part: Fraction) -> int:
+    """Returns what a further number must stay below: 2300 has room for less than 100, 23 for nothing."""
+    room = 1
+    while part >= 100 and part % (room * 10) == 0:
+        room *= 10
+    return room
 
 
 def _joins(ten: NumberWord, digit: NumberWord) -> bool:

@@ -1,13 +1,20 @@
 """One table of the number words of several packs, so that a caller may mix languages inside one number."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
+from indic_numtowords import num2words, supported_langs
+
+from app.language.normalise import normalise
 from app.language.packs import Pack
 
 _LONGEST = 3
+_INVISIBLE = re.compile("[\u200b-\u200d\ufeff]")
+_OWN_WORDS = 60
+LARGEST_SPOKEN = 999_999_999
 MULTIPLIERS = frozenset({100, 1_000, 100_000, 1_000_000, 10_000_000})
 
 
@@ -91,7 +98,7 @@ def number_words(packs: tuple[Pack, ...]) -> NumberWords:
 
 def _of_pack(pack: Pack) -> Iterator[tuple[tuple[str, ...], NumberWord]]:
     tags = frozenset({pack.tag})
-    joins = tags if 21 not in pack.number_words.values() else frozenset()
+    joins = tags if _tens_join(pack) else frozenset()
     for words, value in pack.digit_words.items():
         yield tuple(words.split()), NumberWord(Fraction(int(value)), tags=tags)
     for words, number in pack.number_words.items():
@@ -100,3 +107,46 @@ def _of_pack(pack: Pack) -> Iterator[tuple[tuple[str, ...], NumberWord]]:
         yield tuple(words.split()), NumberWord(Fraction(fraction), shift=fraction[0] in "+-", tags=tags)
     for words, times in pack.repeat_words.items():
         yield tuple(words.split()), NumberWord(repeat=times, tags=tags)
+    if has_number_engine(pack.manifest.numbers):
+        for phrase, number in _of_engine(pack.manifest.numbers).items():
+            yield phrase, NumberWord(Fraction(number), joins=joins, tags=tags)
+
+
+def _tens_join(pack: Pack) -> bool:
+    """Tells whether a ten and a digit make one number, as in English; not so where each number to 99 has its word."""
+    if has_number_engine(pack.manifest.numbers):
+        return len(cardinal(pack.manifest.numbers, 25)) > 1
+    return len({value for value in pack.number_words.values() if 10 < value < 100}) < _OWN_WORDS
+
+
+@lru_cache(maxsize=32)
+def _of_engine(code: str) -> dict[tuple[str, ...], int]:
+    """Returns the number words that a language's engine writes, with the forms they take before further numbers."""
+    found: dict[tuple[str, ...], int] = {}
+    for number in (*range(1, 100), *range(100, 1000, 100), *range(1000, 100_000, 1000)):
+        found.setdefault(cardinal(code, number), number)
+        if number % 10 == 0:
+            found.setdefault(cardinal(code, number + 1)[: -len(cardinal(code, 1))], number)
+    for multiplier in MULTIPLIERS - {1_000_000}:
+        for tail in (0, 5):
+            words = cardinal(code, 5 * multiplier + tail)
+            size = len(cardinal(code, 5))
+            middle = words[size : -size if tail else None]
+            if len(middle) == 1 and words[:size] == cardinal(code, 5):
+                found[middle] = multiplier
+    return {phrase: number for phrase, number in found.items() if len(phrase) == 1}
+
+
+def has_number_engine(code: str) -> bool:
+    """Tells whether number words exist for an engine id of a manifest."""
+    return code in supported_langs
+
+
+def cardinal(code: str, number: int) -> tuple[str, ...]:
+    """Returns a cardinal's words as an engine writes them, without its invisible signs.
+
+    Args:
+        code: Engine id for which `has_number_engine` holds.
+        number: 0 up to `LARGEST_SPOKEN`.
+    """
+    return tuple(_INVISIBLE.sub("", normalise(str(num2words(number, lang=code))).lower()).split())

@@ -1,21 +1,16 @@
 """Numbers and dates as the agent says them, and, from `number_parsing`, as it understands them."""
 
-import re
 from datetime import date
-
-from indic_numtowords import num2words, supported_langs
 
 from app.errors import PackError
 from app.language.number_parsing import parse_amount, parse_digits, parse_number
+from app.language.number_words import LARGEST_SPOKEN, cardinal, has_number_engine
 from app.language.packs import Pack
 
 __all__ = [
     "has_number_engine", "parse_amount", "parse_digits", "parse_number", "spoken_amount", "spoken_date",
     "spoken_digits", "spoken_number",
 ]  # fmt: skip
-
-_INVISIBLE = re.compile("[\u200b-\u200d\ufeff]")
-_LARGEST = 10**11
 
 
 def spoken_digits(pack: Pack, digits: str) -> str:
@@ -39,23 +34,23 @@ def spoken_number(pack: Pack, number: int) -> str:
 
     Args:
         pack: The language to speak.
-        number: 0 up to 100,000,000,000.
+        number: 0 up to 999,999,999.
 
     Raises:
         ValueError: The number is negative or larger.
     """
-    if not 0 <= number <= _LARGEST:
-        raise ValueError(f"{number} cannot be spoken: give 0 to {_LARGEST}")
+    if not 0 <= number <= LARGEST_SPOKEN:
+        raise ValueError(f"{number} cannot be spoken: give 0 to {LARGEST_SPOKEN}")
     if not has_number_engine(pack.manifest.numbers):
         return str(number)
-    return " ".join(_INVISIBLE.sub("", str(num2words(number, lang=pack.manifest.numbers))).split())
+    return " ".join(cardinal(pack.manifest.numbers, number))
 
 
 def spoken_amount(pack: Pack, rupees: int) -> str:
     """Returns an amount in whole rupees in words.
 
     Raises:
-        ValueError: The amount is negative or above 100,000,000,000.
+        ValueError: The amount is negative or above 999,999,999.
     """
     return pack.formats.amount.replace("{number}", spoken_number(pack, rupees))
 
@@ -74,8 +69,3 @@ def spoken_date(pack: Pack, day: date, today: date | None = None) -> str:
                 return word
     month = pack.formats.months[day.month - 1]
     return pack.formats.date.replace("{day}", spoken_number(pack, day.day)).replace("{month}", month)
-
-
-def has_number_engine(code: str) -> bool:
-    """Tells whether number words exist for an engine id of a manifest."""
-    return code in supported_langs
