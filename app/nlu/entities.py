@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from app.language.numbers import parse_digits
+from app.language.numbers import parse_amount, parse_digits
 from app.language.packs import Pack
 from app.nlu.phonetic import sound_key, words_of
 from app.nlu.understanding import Entity
@@ -28,24 +28,34 @@ class EntityFinder:
         self._days = sorted({" ".join(words_of(day)) for day in days}, key=lambda day: (-len(day), day))
         self._languages = _by_sound({name: tag for p in packs for name, tag in p.lexicon.language_names.items()})
 
-    def find(self, text: str, *, digits_expected: bool, heard_with: float) -> tuple[Entity, ...]:
+    def find(
+        self,
+        text: str,
+        *,
+        language: str,
+        heard_with: float,
+        digits_expected: bool = False,
+        expected_digits: tuple[int, int] | None = None,
+    ) -> tuple[Entity, ...]:
         """Returns the entities of an utterance.
 
         Args:
             text: The caller's words.
+            language: BCP-47 tag whose number words win where languages disagree.
+            heard_with: Recogniser confidence, 0..1; the confidence of what is found.
             digits_expected: Whether a number was asked for; a lone digit word counts only then, as many digit words
                 mean other things too.
-            heard_with: Recogniser confidence, 0..1; the confidence of what is found.
+            expected_digits: Fewest and most digits that make sense.
         """
+        packs = tuple(sorted(self._packs, key=lambda pack: pack.tag != language))
         found: list[Entity] = []
-        digits = self._digits(text, digits_expected)
-        if digits is not None:
-            if self._is_money(text):
-                found.append(Entity("amount", digits, text, heard_with))
-            else:
-                found.append(Entity("digits", digits, text, heard_with))
-                if _PHONE.match(digits):
-                    found.append(Entity("phone", digits[-10:], text, heard_with))
+        if self._is_money(text):
+            amount = parse_amount(text, packs)
+            found += [Entity("amount", str(amount), text, heard_with)] if amount is not None else []
+        elif (digits := self._digits(text, packs, digits_expected, expected_digits)) is not None:
+            found.append(Entity("digits", digits, text, heard_with))
+            if _PHONE.match(digits):
+                found.append(Entity("phone", digits[-10:], text, heard_with))
         found += [Entity("date", phrase, phrase, heard_with) for phrase in self._days_in(text)]
         found += [Entity("language", tag, name, heard_with) for name, tag in self._languages_in(text)]
         return tuple(found)
@@ -55,8 +65,8 @@ class EntityFinder:
         words = words_of(text)
         return sum(w in self._numbers or w.isdigit() for w in words) / len(words) if words else 0.0
 
-    def _digits(self, text: str, expected: bool) -> str | None:
-        digits = parse_digits(text, self._packs)
+    def _digits(self, text: str, packs: tuple[Pack, ...], expected: bool, length: tuple[int, int] | None) -> str | None:
+        digits = parse_digits(text, packs, length)
         if not digits:
             return None
         lone = len(digits) < 2 or not (self._number_run(text) >= 2 or _FIGURES.search(text))

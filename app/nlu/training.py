@@ -17,7 +17,7 @@ from app.nlu.model import IntentModel
 
 OUT_OF_SCOPE = "out_of_scope"
 _COPIES = 2
-_NONSENSE_SHARE = 0.15
+_NONSENSE_SHARE = 0.1
 _FOLDS = 5
 _SEED = 20261121
 _THRESHOLD_RANGE = (0.25, 0.5)

@@ -79,7 +79,13 @@ class Understander:
         if not words:
             return Understanding(text, SILENCE, 1.0, LanguageGuess(None, 0.0))
         language = identify(text, self._packs, enabled=enabled, current=current_language)
-        entities = self._entities.find(text, digits_expected=expectation == "digits", heard_with=asr_confidence)
+        entities = self._entities.find(
+            text,
+            language=language.matrix or current_language,
+            heard_with=asr_confidence,
+            digits_expected=expectation == "digits",
+            expected_digits=expected_digits,
+        )
         scores = self._classifier.score(text)
         intent, confidence = self._intent(text, words, scores, entities, expectation, expected_digits)
         if language.requested and intent in ("inform", "out_of_scope") and expectation != "language":
@@ -126,12 +132,11 @@ class Understander:
         self, text: str, digits: Entity, intent: str, expectation: str, expected: tuple[int, int] | None
     ) -> bool:
         """Tells whether an utterance only supplies a number: mostly digits, or as long as awaited and nothing else."""
-        if self._entities.number_share(text) > _NUMBER_ONLY:
-            return True
+        mostly = self._entities.number_share(text) > _NUMBER_ONLY
         if expectation != "digits":
-            return False
+            return mostly and intent in ("inform", "out_of_scope")
         fits = expected is None or expected[0] <= len(digits.value) <= expected[1]
-        return fits and intent in ("inform", "out_of_scope", "affirm", "deny", "order_status", "wait")
+        return mostly or (fits and intent in ("inform", "out_of_scope", "affirm", "deny", "order_status", "wait"))
 
 
 def _all(groups: Iterable[Iterable[str]]) -> frozenset[str]:

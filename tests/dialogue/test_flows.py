@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from app.language.numbers import spoken_digits
 
 from app.dialogue.engine import DialogueEngine
 from app.dialogue.turn import Expectation
+from app.language.numbers import spoken_digits
 from tests.dialogue.conftest import LANGUAGES, REGISTRY, Conversation, Shop, kinds, profile, says_key, texts
 
 pytestmark = pytest.mark.unit
