@@ -15,7 +15,7 @@ INDEXES: Final = [
         unique=True,
         across_tenants="the carrier's webhooks name the call before the tenant is known",
     ),
-    IndexSpec("calls", (("tenant_id", 1), ("contact_number", 1), ("_id", -1))),
+    IndexSpec("calls", (("tenant_id", 1), ("contact_number", 1))),
     IndexSpec("call_events", (("tenant_id", 1), ("call_id", 1), ("number", 1)), unique=True),
 ]
 

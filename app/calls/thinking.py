@@ -11,7 +11,7 @@ import structlog
 from app.dialogue.engine import DialogueEngine
 from app.dialogue.turn import AgentProfile, DialogueState, Expectation, Reply, Say, Tools
 from app.errors import NluError, StageError
-from app.language.registry import PackRegistry
+from app.language.loader import PackRegistry
 from app.nlu.understander import Understander
 from app.nlu.understanding import Understanding
 from app.speech.asr.engine import Transcript

@@ -68,6 +68,11 @@ class ConversationService:
             raise Unavailable("the contact could not be stored")
         return repository.contact_of(found)
 
+    async def find_contact(self, tenant_id: str, phone: str) -> Contact | None:
+        """Returns the contact with this number (E.164), or None."""
+        found = await self._collection(tenant_id, repository.CONTACTS).find_one({"phone": phone})
+        return repository.contact_of(found) if found else None
+
     async def note_contact(
         self,
         tenant_id: str,

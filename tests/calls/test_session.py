@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app.language.registry import PackRegistry
+from app.language.loader import PackRegistry
 
 from app.calls.actions import CallSoFar
 from app.calls.events import CallEvent
