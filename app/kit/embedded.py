@@ -51,7 +51,7 @@ class EmbeddedServices:
         """
         self.mongodb_url = mongodb_url or ""
         self.redis_url = redis_url or ""
-        self.celery_broker_url = redis_url or ""
+        self.celery_broker_url = celery_url(self.redis_url)
         self._data_dir = data_dir.absolute()
         self._wants_mongo = mongodb_url is None
         self._wants_redis = redis_url is None
@@ -120,7 +120,7 @@ class EmbeddedServices:
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         self._spawn("redis", [str(_redis_binary()), *arguments])
         self.redis_url = f"unix://{socket}"
-        self.celery_broker_url = f"redis+socket://{socket}"
+        self.celery_broker_url = celery_url(self.redis_url)
 
     def _spawn_mongo(self) -> None:
         directory = self._data_dir / "mongo"
@@ -207,6 +207,11 @@ class EmbeddedServices:
 
     def _pid_file(self, name: str) -> Path:
         return self._data_dir / f"{name}.pid"
+
+
+def celery_url(redis_url: str) -> str:
+    """Returns a redis-py URL as Celery writes it: only that of a Unix socket differs."""
+    return "redis+socket://" + redis_url.removeprefix("unix://") if redis_url.startswith("unix://") else redis_url
 
 
 def _import_path() -> list[str]:

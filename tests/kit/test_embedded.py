@@ -107,6 +107,12 @@ async def test_given_urls_start_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
+async def test_a_given_unix_socket_is_translated_for_celery(tmp_path: Path) -> None:
+    async with EmbeddedServices(tmp_path, "mongodb://db/", "unix:///run/redis.sock") as services:
+        assert services.redis_url == "unix:///run/redis.sock"
+        assert services.celery_broker_url == "redis+socket:///run/redis.sock"
+
+
 async def test_ctrl_c_leaves_nothing_behind(owner: subprocess.Popen[str], tmp_path: Path) -> None:
     stores = stores_of(tmp_path / "data")
     owner.send_signal(signal.SIGINT)

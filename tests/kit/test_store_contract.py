@@ -20,10 +20,14 @@ NOW = datetime(2026, 3, 1, 9, 30, 15, 123000, tzinfo=UTC)
 URLS = [url.strip() for url in os.environ.get("TEST_MONGODB_URLS", "embedded").split(",") if url.strip()]
 
 
-@pytest_asyncio.fixture(params=URLS)
-async def store(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
-    url = request.getfixturevalue("embedded").mongodb_url if request.param == "embedded" else request.param
-    database = await Database.connect(url, database_name(), SystemClock())
+@pytest.fixture(params=URLS)
+def store_url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue("embedded").mongodb_url if request.param == "embedded" else request.param)
+
+
+@pytest_asyncio.fixture
+async def store(store_url: str) -> AsyncIterator[Database]:
+    database = await Database.connect(store_url, database_name(), SystemClock())
     try:
         yield database
     finally:
