@@ -39,6 +39,7 @@ from app.integrations.http_tools import Breaker, HttpTools, ToolEndpoint
 from app.kit import idempotency as idempotency_room
 from app.kit.clock import Clock, SystemClock
 from app.kit.crypto import MasterKey
+from app.kit.embedded import celery_url
 from app.kit.idempotency import Idempotency
 from app.kit.jobs import CeleryJobs, Jobs, make_celery
 from app.kit.mongo import Database
@@ -86,11 +87,6 @@ _ROOMS: Final = (
     calls_room,
     idempotency_room,
 )
-
-
-def broker_url(redis_url: str) -> str:
-    """Returns a redis-py address as Celery wants it: `unix:///path` becomes `redis+socket:///path`."""
-    return redis_url.replace("unix://", "redis+socket://", 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +238,7 @@ def _assemble(
     agents = AgentService(database, packs, audit, clock)
     numbers = PhoneNumberService(database, agents, audit, clock)
     conversations = ConversationService(database, clock)
-    jobs = CeleryJobs(make_celery(broker_url(settings.redis_url or "")))
+    jobs = CeleryJobs(make_celery(celery_url(settings.redis_url or "")))
     directory = ConfiguredAgents(agents, numbers, credentials, conversations, client, clock)
     dialogue = DialogueEngine(registry)
     windows, store, inbox = Windows(database, clock), OutboxStore(database, clock), RawInbox(database, clock)

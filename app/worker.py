@@ -10,9 +10,10 @@ from celery.signals import worker_init, worker_shutdown
 
 from app.config import Settings
 from app.errors import Unavailable
+from app.kit.embedded import celery_url
 from app.kit.jobs import JobLoop, make_celery, register
 from app.kit.logging import setup_logging
-from app.services import Services, broker_url, build
+from app.services import Services, build
 from whatsapp.tasks import SWEEP, SWEEP_SECONDS, TASKS
 
 
@@ -46,7 +47,7 @@ def make_worker(settings: Settings) -> Celery:
         ConfigError: No address of a Redis is given.
     """
     setup_logging(json=settings.environment == "production", level=settings.log_level)
-    celery = make_celery(broker_url(settings.redis_url or ""))
+    celery = make_celery(celery_url(settings.redis_url or ""))
     loop = JobLoop()
     worker = _Worker(settings, loop)
     register(celery, loop, {name: partial(worker.run, function) for name, function in TASKS.items()})
