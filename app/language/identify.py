@@ -1,0 +1,170 @@
+"""Which language carries an utterance: script, words and letters, the state of the call, and what the caller asks for.
+
+Stands after recognition and normalisation, before understanding. A sentence belongs to the language of its function
+words and verbs: "payment ho gaya" is Hindi with an English noun.
+"""
+
+import math
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+
+from app.language.guess import LanguageGuess
+from app.language.normalise import words_of
+from app.language.packs import Pack
+from app.language.request import requested_language
+from app.language.scripts import LATIN, script_of_word
+from app.language.strangers import stranger
+from app.language.wordmodel import WordModel
+
+UNKNOWN = "und"
+_STAY = 0.8  # probability that the next word is of the same language
+_CURRENT_BONUS = 0.35
+_ASR_BONUS = 0.6
+_BORROWED = 0.12  # weight of a content word of the language that all others borrow from
+_OWN = 1.0
+_SHARPNESS = 2.0
+_OUTSIDE = 0.15  # weight of words of a language that the agent does not speak
+
+
+def identify(
+    text: str,
+    packs: Sequence[Pack],
+    *,
+    enabled: Collection[str] | None = None,
+    current: str | None = None,
+    asr_tag: str | None = None,
+) -> LanguageGuess:
+    """Returns the language of an utterance.
+
+    Args:
+        text: What was recognised or typed.
+        packs: All loaded packs (a request may name a language that the agent does not speak).
+        enabled: Tags that the agent speaks; all packs when not given.
+        current: The language of the conversation so far: decides between equals.
+        asr_tag: The recogniser's own tag, if it has one.
+    """
+    return identifier(tuple(packs)).identify(text, enabled=enabled, current=current, asr_tag=asr_tag)
+
+
+@lru_cache(maxsize=4)
+def identifier(packs: tuple[Pack, ...]) -> "Identifier":
+    """Returns the identifier of a set of packs, trained on first use (a fraction of a second; call it at start)."""
+    return Identifier(packs)
+
+
+class Identifier:
+    """Identification for a fixed set of packs; thread-safe after construction."""
+
+    def __init__(self, packs: Sequence[Pack]) -> None:
+        self._packs = tuple(packs)
+        self._tags = tuple(pack.tag for pack in packs)
+        self._model = WordModel(packs)
+        self._function = [pack.lexicon.function_words_romanised | pack.lexicon.function_words_native for pack in packs]
+        self._native = {
+            script: tuple(i for i, pack in enumerate(packs) if script in pack.manifest.scripts)
+            for script in {s for pack in packs for s in pack.manifest.scripts} - {LATIN}
+        }
+        self._embedded = tuple(tag in self._model.embedded for tag in self._tags)
+        stay, leave = math.log(_STAY), math.log((1 - _STAY) / max(1, len(self._tags) - 1))
+        self._moves = [[stay if i == j else leave for j in range(len(self._tags))] for i in range(len(self._tags))]
+
+    def identify(
+        self, text: str, *, enabled: Collection[str] | None, current: str | None, asr_tag: str | None
+    ) -> LanguageGuess:
+        """Returns the language of an utterance; see the function `identify`."""
+        words = words_of(text)
+        states = self._label([self._emissions(word) for word in words])
+        tags = tuple(UNKNOWN if state is None else self._tags[state] for state in states)
+        allowed = [i for i, tag in enumerate(self._tags) if enabled is None or tag in enabled]
+        matrix, confidence = self._matrix(words, states, allowed, current, asr_tag)
+        foreign = stranger(words, self._share_known(words)) if matrix is not None else None
+        if foreign is not None and foreign != matrix:
+            confidence *= 0.5
+        known = [(index, tag) for index, tag in enumerate(tags) if tag != UNKNOWN]
+        switches = tuple(index for (_, before), (index, tag) in zip(known, known[1:], strict=False) if tag != before)
+        return LanguageGuess(
+            matrix=matrix,
+            confidence=round(confidence, 4),
+            token_tags=tags,
+            switch_points=switches,
+            requested=requested_language(words, self._packs),
+        )
+
+    def _emissions(self, word: str) -> tuple[float, ...] | None:
+        """Returns ln P(word | language) per pack; None for words that speak for no language (figures, other scripts)."""
+        script = script_of_word(word)
+        if script is None:
+            return None
+        if script == LATIN:
+            return self._model.log_probabilities(word)
+        among = self._native.get(script)
+        if not among:
+            return None
+        own = [i for i in among if word in self._function[i]] or among
+        return tuple(-2.0 if i in own else (-6.0 if i in among else -30.0) for i in range(len(self._tags)))
+
+    def _label(self, emissions: Sequence[tuple[float, ...] | None]) -> list[int | None]:
+        """Labels each word by the likeliest path (Viterbi); unlabelled words do not break the path."""
+        count = range(len(self._tags))
+        scores: list[float] | None = None
+        back: list[list[int]] = []
+        for emission in emissions:
+            if emission is None:
+                continue
+            if scores is None:
+                scores = list(emission)
+                back.append([])
+                continue
+            came, fresh = [], []
+            for j in count:
+                best = max(count, key=lambda i: scores[i] + self._moves[i][j])
+                came.append(best)
+                fresh.append(scores[best] + self._moves[best][j] + emission[j])
+            scores = fresh
+            back.append(came)
+        path: list[int] = []
+        if scores is not None:
+            state = max(count, key=scores.__getitem__)
+            for came in reversed(back):
+                path.append(state)
+                if came:
+                    state = came[state]
+            path.reverse()
+        steps = iter(path)
+        return [None if emission is None else next(steps) for emission in emissions]
+
+    def _matrix(
+        self,
+        words: Sequence[str],
+        states: Sequence[int | None],
+        allowed: Sequence[int],
+        current: str | None,
+        asr_tag: str | None,
+    ) -> tuple[str | None, float]:
+        """Weighs the labelled words and returns the carrying language with its probability."""
+        weights = dict.fromkeys(allowed, 0.0)
+        spoken = False
+        for word, state in zip(words, states, strict=True):
+            if state is None:
+                continue
+            spoken = True
+            borrowed = self._embedded[state] and word not in self._function[state]
+            weight = _BORROWED if borrowed else _OWN
+            if state in weights:
+                weights[state] += weight
+            else:
+                for index in allowed:
+                    weights[index] += _OUTSIDE * weight / len(allowed)
+        if not spoken or not weights:
+            return None, 0.0
+        for index in allowed:
+            weights[index] += _CURRENT_BONUS * (self._tags[index] == current) * (len(words) <= 2)
+            weights[index] += 0.05 * (self._tags[index] == current) + _ASR_BONUS * (self._tags[index] == asr_tag)
+        best = max(allowed, key=weights.__getitem__)
+        share = [math.exp(_SHARPNESS * (weight - weights[best])) for weight in weights.values()]
+        return self._tags[best], 1.0 / sum(share)
+
+    def _share_known(self, words: Sequence[str]) -> float:
+        """Returns the share of words that some pack's lists or sentences hold."""
+        known = sum(self._model.knows(word) or any(word in listed for listed in self._function) for word in words)
+        return known / len(words) if words else 1.0

@@ -1,0 +1,62 @@
+"""Whether a caller asks for another language ("tamil la pesunga"), in any language; part of `identify`."""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+from app.language.packs import Pack
+
+_NEAR = 2  # a "not" this close to a language's name refuses it
+_FAR = 6
+
+
+@lru_cache(maxsize=4)
+def _lists(packs: tuple[Pack, ...]) -> tuple[dict[str, str], frozenset[str], frozenset[str]]:
+    names: dict[str, str] = {}
+    for pack in packs:
+        for name, tag in pack.lexicon.language_names.items():
+            names.setdefault(name, tag)
+    speak = frozenset(word for pack in packs for word in pack.lexicon.speak_words)
+    refusals = frozenset(word for pack in packs for word in pack.lexicon.no_words)
+    return names, speak, refusals
+
+
+def requested_language(words: Sequence[str], packs: tuple[Pack, ...]) -> str | None:
+    """Returns the BCP-47 tag of the language asked for, None when none is.
+
+    A name alone is an answer, not a request: a word for speaking must stand with it. Of several names ("I do not know
+    English, speak Hindi") the one nearest to such a word and farthest from a refusal counts.
+
+    Args:
+        words: Lower-case words of the utterance.
+        packs: Packs whose words count.
+    """
+    names, speak, refusals = _lists(packs)
+    found = list(_names(words, names))
+    if not found:
+        return None
+    spoken = [i for i, word in enumerate(words) if word in speak]
+    if not spoken:
+        return None
+    refused = [i for i, word in enumerate(words) if word in refusals]
+    best: tuple[int, str] | None = None
+    for index, tag in found:
+        near = min(abs(index - i) for i in spoken)
+        away = min((abs(index - i) for i in refused), default=_FAR)
+        if away <= _NEAR and len({other for _, other in found}) == 1:
+            continue
+        score = min(away, _FAR) - near
+        if best is None or score >= best[0]:
+            best = (score, tag)
+    return best[1] if best else None
+
+
+def _names(words: Sequence[str], names: dict[str, str]) -> Iterator[tuple[int, str]]:
+    """Yields (index, tag) of each language's name; a case ending may hang on it ("தமிழ்ல", "telugulo")."""
+    longest = sorted((name for name in names if len(name) >= 4), key=len, reverse=True)
+    for index, word in enumerate(words):
+        tag = names.get(word)
+        if tag is None:
+            stem = next((name for name in longest if word.startswith(name) and len(word) - len(name) <= 5), None)
+            tag = names[stem] if stem else None
+        if tag is not None:
+            yield index, tag
