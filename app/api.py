@@ -182,15 +182,13 @@ def build(settings: Settings, database: Database, jobs: Jobs, packs: Mapping[str
     )
 
 
-def mount(app: FastAPI, services: Services, *more: APIRouter) -> None:
+def mount(app: FastAPI, *more: APIRouter) -> None:
     """Puts the rooms' routers under /v1.
 
     Args:
-        app: The application; problem documents are installed by the root.
-        services: What the routes use, as `app.state.services`.
+        app: The application; the root installs problem documents, and puts a `Services` in `app.state.services`.
         *more: Routers of other rooms, such as calls.
     """
-    app.state.services = services
     own = (
         auth_endpoints.router,
         agent_endpoints.router,

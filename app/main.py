@@ -10,26 +10,14 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app import __version__, api
+from app.calls import endpoints as call_endpoints
 from app.config import Settings
 from app.errors import AppError
 from app.kit import problem
 from app.kit.logging import setup_logging
-from app.services import MediaServices, Services, build, build_media
+from app.services import CallStack, Process, open_call_stack, open_process
 
 _READY_SECONDS = 1.5
-
-
-class Installed:
-    """`app.state.services`: the shared services and those of the media process under one roof."""
-
-    def __init__(self, shared: Services, media: MediaServices) -> None:
-        self._parts = (media, shared)
-
-    def __getattr__(self, name: str) -> Any:
-        for part in self._parts:
-            if hasattr(part, name):
-                return getattr(part, name)
-        raise AttributeError(name)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -42,15 +30,16 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with build(settings) as shared, build_media(settings, shared) as media:
-            app.state.services = Installed(shared, media)
-            app.router.routes.extend(media.webhooks.router().routes)
-            app.router.routes.extend(media.media.router().routes)
+        async with open_process(settings) as process, open_call_stack(process) as stack:
+            app.state.process, app.state.call_stack = process, stack
+            app.state.services, app.state.calls = process.rooms, stack.calls
+            app.include_router(stack.webhooks.router())
+            app.include_router(stack.media.router())
             yield
 
     app = FastAPI(title="VaaniSetu", version=__version__, lifespan=lifespan, separate_input_output_schemas=False)
     problem.install(app)
-    api.mount(app)
+    api.mount(app, call_endpoints.router)
 
     @app.get("/healthz", tags=["operation"], operation_id="get_health")
     async def healthz() -> dict[str, str]:
@@ -60,17 +49,17 @@ def create_app(settings: Settings) -> FastAPI:
     @app.get("/readyz", tags=["operation"], operation_id="get_readiness", responses={503: {"model": dict[str, str]}})
     async def readyz(request: Request) -> JSONResponse:
         """Says of each dependency whether it works; 503 if one does not."""
-        states = await _readiness(request.app.state.services)
+        states = await _readiness(request.app.state.process, request.app.state.call_stack)
         return JSONResponse(states, 200 if all(state == "ok" for state in states.values()) else 503)
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics(request: Request) -> Response:
-        return Response(generate_latest(request.app.state.services.metrics), media_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(request.app.state.call_stack.metrics), media_type=CONTENT_TYPE_LATEST)
 
     return app
 
 
-async def _readiness(services: Any) -> dict[str, str]:
+async def _readiness(process: Process, stack: CallStack) -> dict[str, str]:
     async def check(work: Any) -> str:
         try:
             async with asyncio.timeout(_READY_SECONDS):
@@ -80,8 +69,8 @@ async def _readiness(services: Any) -> dict[str, str]:
             return f"failed: {type(error).__name__}"
 
     return {
-        "store": await check(services.database.ping()),
-        "redis": await check(services.redis.ping()),
-        "listening": "ok" if services.ears.worker.is_ready else "failed: restarting",
-        "speaking": "ok" if services.mouth.worker.is_ready else "failed: restarting",
+        "store": await check(process.rooms.database.ping()),
+        "redis": await check(process.redis.ping()),
+        "listening": "ok" if stack.ears.worker.is_ready else "failed: restarting",
+        "speaking": "ok" if stack.mouth.worker.is_ready else "failed: restarting",
     }

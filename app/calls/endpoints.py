@@ -20,7 +20,7 @@ Writer = Annotated[AuthSubject, Depends(holding("calls:write"))]
 
 
 def _service(request: Request) -> CallService:
-    service: CallService = request.app.state.services.calls
+    service: CallService = request.app.state.calls
     return service
 
 

@@ -61,25 +61,24 @@ class Journal:
         self._caller_said(keys, language, self._at_ms(self._now()))
         self.emit(CallEventKind.CALLER_TURN, text=keys, by="keypad", intent="inform", reply_language=language)
 
-    def agent_turns(self, sentences: list[Heard], first_audio_at: float | None) -> None:
-        """Writes what the caller heard of the agent, sentence by sentence; the first carries the reply's latency."""
-        for heard in sentences:
-            data: dict[str, Any] = {
-                "text": heard.say.text,
-                "heard_text": heard.text,
-                "heard_ms": heard.heard_ms,
-                "complete": heard.complete,
-                "language": heard.say.language,
-            }
-            if heard.say.disclosure is not None:
-                data["disclosure"] = heard.say.disclosure
-            if self._speech_end is not None and first_audio_at is not None:
-                data["reply_ms"] = round((first_audio_at - self._speech_end) * 1_000, 1)
-                self._speech_end = None
-            if heard.text:
-                at_ms = self._at_ms(self._now()) - heard.heard_ms
-                self.lines.append(TranscriptLine(Author.BOT, heard.text, heard.say.language, at_ms))
-            self.emit(CallEventKind.AGENT_TURN, **data)
+    def agent_turn(self, heard: Heard, first_audio_at: float | None) -> None:
+        """Writes a sentence as far as the caller heard it; the first of a reply carries the reply's latency."""
+        data: dict[str, Any] = {
+            "text": heard.say.text,
+            "heard_text": heard.text,
+            "heard_ms": heard.heard_ms,
+            "complete": heard.complete,
+            "language": heard.say.language,
+        }
+        if heard.say.disclosure is not None:
+            data["disclosure"] = heard.say.disclosure
+        if self._speech_end is not None and first_audio_at is not None:
+            data["reply_ms"] = round((first_audio_at - self._speech_end) * 1_000, 1)
+            self._speech_end = None
+        if heard.text:
+            at_ms = self._at_ms(self._now()) - heard.heard_ms
+            self.lines.append(TranscriptLine(Author.BOT, heard.text, heard.say.language, at_ms))
+        self.emit(CallEventKind.AGENT_TURN, **data)
 
     def _caller_said(self, text: str, language: str, at_ms: int) -> None:
         self.last_words, self.last_words_at_ms = text, at_ms

@@ -65,6 +65,7 @@ class Playback:
         monotonic: Callable[[], float],
         on_audio: Callable[[bytes], None],
         on_clear: Callable[[], None],
+        on_heard: Callable[[Heard], None],
     ) -> None:
         """Creates a silent playback.
 
@@ -73,13 +74,14 @@ class Playback:
             monotonic: Seconds.
             on_audio: Takes every piece of mu-law as it is sent (the recorder).
             on_clear: Learns that what was sent but not heard yet never will be.
+            on_heard: Takes each sentence once it is over, heard to its end or not.
         """
         self._carrier = carrier
         self._monotonic = monotonic
         self._on_audio = on_audio
         self._on_clear = on_clear
+        self._on_heard = on_heard
         self._sentences: deque[_Sentence] = deque()
-        self._finished: list[Heard] = []
         self._queue_end = 0.0
         self._open = asyncio.Event()
         self._open.set()
@@ -181,23 +183,18 @@ class Playback:
         self._open.set()
         self._work.set()
 
-    def drop(self) -> list[Heard]:
-        """Forgets what was not heard and returns what became of every sentence since the last call."""
+    def drop(self) -> None:
+        """Forgets what was not heard."""
         now = self._monotonic()
         if not self.paused and self._queue_end > now:
             self._clear()
-        for sentence in self._sentences:
-            self._finished.append(_account(sentence, sentence.heard_bytes(now)))
+        sentences = list(self._sentences)
         self._sentences.clear()
+        for sentence in sentences:
+            self._on_heard(_account(sentence, sentence.heard_bytes(now)))
         self._queue_end = now
         self._open.set()
         self._ended.set()
-        return self.take_finished()
-
-    def take_finished(self) -> list[Heard]:
-        """Returns the sentences that ended since the last call, in order."""
-        finished, self._finished = self._finished, []
-        return finished
 
     def on_played(self, name: str) -> None:
         """Takes a checkpoint of the carrier: the sentence of that name was heard to its end."""
@@ -213,7 +210,7 @@ class Playback:
 
     def _report(self, sentence: _Sentence) -> None:
         self._sentences.remove(sentence)
-        self._finished.append(_account(sentence, len(sentence.audio)))
+        self._on_heard(_account(sentence, len(sentence.audio)))
         self._ended.set()
 
     def _send(self, carrier: Carrier, sentence: _Sentence, now: float) -> None:

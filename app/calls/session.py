@@ -72,7 +72,9 @@ class CallSession:
         self._journal = Journal(sink, self._loop.time)
         self._taker = TurnTaker()
         self._carrier: Carrier | None = None
-        self._playback = Playback(lambda: self._carrier, self._loop.time, sink.agent_audio, sink.agent_cleared)
+        self._playback = Playback(
+            lambda: self._carrier, self._loop.time, sink.agent_audio, sink.agent_cleared, self._on_heard
+        )
         self._state: DialogueState | None = None
         self._listening = Listening(Expectation.NOTHING)
         self._life = Lifetime(self._last_resort)
@@ -101,7 +103,7 @@ class CallSession:
                 self._thought.cancel()
             await self._life.close()
             self._ear.close()
-            self._account(self._playback.drop())
+            self._playback.drop()
             self._journal.emit(CallEventKind.ENDED, reason=self.end_reason or "shutdown")
 
     def end(self, reason: str) -> None:
@@ -330,7 +332,7 @@ class CallSession:
     def _stop_reply(self) -> None:
         if self._reply is not None and self._reply is not asyncio.current_task():
             self._reply.cancel()
-        self._account(self._playback.drop())
+        self._playback.drop()
 
     async def _carry_out(self, reply: Reply) -> None:
         """Acts, then speaks: an opt-out holds from the moment it is understood, not from the end of a sentence."""
@@ -368,7 +370,6 @@ class CallSession:
             disclosing = not say.interruptible
             await self._speak(say)
         await self._playback.drained()
-        self._account(self._playback.take_finished())
         if self._held is not None and self._state is not None:
             await self._answer_held()
             return
@@ -480,8 +481,8 @@ class CallSession:
 
     # bookkeeping
 
-    def _account(self, sentences: list[Heard]) -> None:
-        self._journal.agent_turns(sentences, self._playback.first_audio_at)
+    def _on_heard(self, heard: Heard) -> None:
+        self._journal.agent_turn(heard, self._playback.first_audio_at)
 
     def _require_state(self) -> DialogueState:
         if self._state is None:

@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.calls.playback import LEAD_MS, REWIND_MS, Playback
+from app.calls.playback import LEAD_MS, REWIND_MS, Heard, Playback
 from app.dialogue.turn import Say
 from tests.calls.virtual_time import run
 
@@ -23,6 +23,7 @@ class FakeCarrier:
         self.most_ahead = 0.0
         self.playback: Playback | None = None
         self.timers: list[asyncio.TimerHandle] = []
+        self.heard: list[Heard] = []
 
     def play(self, mulaw: bytes) -> None:
         now = self.loop.time()
@@ -48,7 +49,9 @@ async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
 
 async def start() -> tuple[FakeCarrier, Playback, asyncio.Task[None]]:
     carrier = FakeCarrier()
-    playback = Playback(lambda: carrier, asyncio.get_running_loop().time, lambda _: None, lambda: None)  # type: ignore[arg-type,return-value]
+    playback = Playback(
+        lambda: carrier, asyncio.get_running_loop().time, lambda _: None, lambda: None, carrier.heard.append
+    )  # type: ignore[arg-type,return-value]
     carrier.playback = playback
     return carrier, playback, asyncio.create_task(playback.pump())
 
@@ -62,7 +65,7 @@ def test_audio_is_paced_and_accounted_for() -> None:
         assert asyncio.get_running_loop().time() - began == pytest.approx(2.0, abs=0.15)
         assert carrier.sent == b"a" * 8_000 + b"b" * 8_000
         assert carrier.most_ahead <= (LEAD_MS + 110) / 1_000
-        (heard,) = playback.take_finished()
+        (heard,) = carrier.heard
         assert heard.complete and heard.heard_ms == 2_000 and heard.text == SAY.text
         pump.cancel()
 
@@ -96,7 +99,8 @@ def test_dropping_keeps_the_words_that_were_heard() -> None:
         carrier, playback, pump = await start()
         await playback.speak(SAY, pieces(b"x" * 16_000))
         await asyncio.sleep(1.0)
-        (heard,) = playback.drop()
+        playback.drop()
+        (heard,) = carrier.heard
         assert carrier.cleared == 1
         assert not heard.complete
         assert heard.text == "one two three four five"
@@ -119,7 +123,8 @@ def test_nothing_is_heard_of_a_reply_dropped_before_its_first_byte() -> None:
         speaking = asyncio.create_task(playback.speak(SAY, slow()))
         await asyncio.sleep(0.5)
         speaking.cancel()
-        (heard,) = playback.drop()
+        playback.drop()
+        (heard,) = carrier.heard
         await asyncio.sleep(2.0)
         assert carrier.sent == b"" and heard.heard_ms == 0 and heard.text == ""
         pump.cancel()
@@ -134,7 +139,7 @@ def test_a_carrier_that_never_reports_is_not_waited_for() -> None:
         await playback.speak(SAY, pieces(b"x" * 8_000))
         async with asyncio.timeout(4.0):
             await playback.drained()
-        assert playback.take_finished()[0].complete
+        assert carrier.heard[0].complete
         pump.cancel()
 
     run(call())

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app.language.loader import PackRegistry
 
 from app.calls.actions import CallSoFar
 from app.calls.events import CallEvent
@@ -16,6 +15,7 @@ from app.dialogue.engine import DialogueEngine
 from app.dialogue.turn import Action, AgentProfile, DialogueState, ToolResult
 from app.errors import MessagingError, SpeechWorkerLost
 from app.language.guess import LanguageGuess
+from app.language.loader import PackRegistry
 from app.nlu.understanding import Entity, Understanding
 from app.speech.asr.engine import Transcript
 from app.speech.tts.engine import Voice
@@ -120,7 +120,7 @@ class FakeTools:
     async def call(self, name: str, arguments: Mapping[str, str]) -> ToolResult:
         self.calls.append(arguments)
         await asyncio.sleep(self.seconds)
-        return ToolResult(True, {"state": "shipped"}, arguments["order_id"] == "4512")
+        return ToolResult(True, {"order_id": "4512", "status": "shipped"}, arguments["order_id"] == "4512")
 
 
 class Sink:
@@ -187,11 +187,14 @@ class Line:
         await self.hear(0.02, then)
 
     async def quiet(self, seconds: float) -> None:
-        """Waits until the agent has said what it has to say, at most so long, short of a silence prompt."""
+        """Waits until the agent has said what it has to say."""
+        still = 0
         for _ in range(int(seconds * 10)):
             await asyncio.sleep(0.1)
-            if not self.session._playback.speaking:
+            still = 0 if self.session._playback.speaking else still + 1
+            if still == 5:
                 return
+        raise AssertionError("the agent does not stop speaking")
 
     def heard(self) -> list[str]:
         return [data["text"] for data in self.sink.of("agent_turn")]

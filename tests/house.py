@@ -1,0 +1,162 @@
+"""Fixtures of the rooms behind the API: services on the embedded store, served over HTTP, beside a Graph stand-in."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Awaitable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from app import api
+from app.config import Settings
+from app.conversations.models import Conversation
+from app.kit import problem
+from app.kit.clock import SystemClock
+from app.kit.jobs import RecordedJobs
+from app.kit.mongo import Database
+from app.language.loader import PackRegistry
+from app.language.packs import Pack
+from app.simulate.graph import GraphConfig
+from tests.standins.graph import StrictGraph, served
+from whatsapp.ports import ChatReply
+from whatsapp.sender import GraphSender
+
+OPERATOR_KEY = "operator-key-of-the-tests"
+APP_SECRET = "app-secret-of-the-tests"
+ACCESS_TOKEN = "EAAG-access-token-of-the-tests"
+VERIFY_TOKEN = "verify-token-of-the-tests"
+PHONE_NUMBER_ID = "106540352242922"
+CUSTOMER = "+919812345678"
+PACKS_DIR = Path(__file__).parents[1] / "lang_packs"
+
+
+@dataclass
+class EchoBrain:
+    """A mind that repeats what it hears, and remembers it."""
+
+    heard: list[str] = field(default_factory=list)
+    hand_over: str | None = None
+
+    async def reply(self, conversation: Conversation, text: str) -> ChatReply:
+        self.heard.append(text)
+        return ChatReply((f"heard: {text}",), self.hand_over)
+
+
+@dataclass
+class House:
+    services: api.Services
+    jobs: RecordedJobs
+    graph: StrictGraph
+    brain: EchoBrain
+    url: str
+    client: httpx.AsyncClient
+    base: str
+
+    async def tenant(self, name: str = "Sundar", languages: tuple[str, ...] = ("hi-IN", "en-IN")) -> "TenantDoor":
+        """Creates a tenant through the API."""
+        answer = await self.client.post(
+            "/v1/tenants",
+            json={"name": name, "legal_entity": f"{name} Stores", "languages": list(languages)},
+            headers={"Authorization": f"Bearer {OPERATOR_KEY}"},
+        )
+        assert answer.status_code == 201, answer.text
+        body = answer.json()
+        return TenantDoor(self, body["id"], body["api_key"]["key"], body["api_key"]["id"])
+
+    async def work(self) -> int:
+        """Runs all jobs that wait, as the worker would."""
+        return await self.jobs.drain(self.services.job_functions(self.brain))
+
+    async def until(self, condition: Callable[[], Awaitable[bool]], seconds: float = 5.0) -> None:
+        """Works off jobs until a condition holds."""
+        async with asyncio.timeout(seconds):
+            while not await condition():
+                await self.work()
+                await asyncio.sleep(0.01)
+
+
+@dataclass
+class TenantDoor:
+    house: House
+    tenant_id: str
+    key: str
+    key_id: str
+
+    async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.key}", **options.pop("headers", {})}
+        return await self.house.client.request(method, path, headers=headers, **options)
+
+    async def ok(self, method: str, path: str, **options: Any) -> Any:
+        answer = await self.request(method, path, **options)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+    async def agent(self, **changes: Any) -> dict[str, Any]:
+        body = {
+            "name": "Support",
+            "entity_name": "Sundar Stores",
+            "languages": ["hi-IN", "en-IN"],
+            "default_language": "hi-IN",
+            **changes,
+        }
+        created: dict[str, Any] = await self.ok("POST", "/v1/agents", json=body)
+        return created
+
+    async def connect_whatsapp(self, phone_number_id: str = PHONE_NUMBER_ID) -> None:
+        body = {
+            "phone_number_id": phone_number_id,
+            "access_token": ACCESS_TOKEN,
+            "app_secret": APP_SECRET,
+            "verify_token": VERIFY_TOKEN,
+        }
+        await self.ok("PUT", "/v1/credentials/whatsapp", json=body)
+
+
+@pytest.fixture(scope="session")
+def packs() -> dict[str, Pack]:
+    return {pack.tag: pack for pack in PackRegistry.load(PACKS_DIR).packs}
+
+
+@pytest_asyncio.fixture
+async def house(database: Database, packs: dict[str, Pack]) -> AsyncIterator[House]:
+    async with contextlib.AsyncExitStack() as stack:
+        app = FastAPI()
+        problem.install(app)
+        base = await stack.enter_async_context(served(app))
+        approved = {
+            (name, pack.manifest.whatsapp_code): body
+            for pack in packs.values()
+            for name, body in pack.whatsapp_templates.items()
+        }
+        config = GraphConfig({PHONE_NUMBER_ID: ACCESS_TOKEN}, APP_SECRET, f"{base}/v1/whatsapp/webhook", approved)
+        graph = StrictGraph(config)
+        url = await stack.enter_async_context(served(graph.app))
+        settings = Settings(
+            environment="test",
+            operator_key=SecretStr(OPERATOR_KEY),
+            master_key=SecretStr("master-key-of-the-tests"),
+            graph_api_url=url,
+        )
+        await database.ensure_indexes(api.INDEXES)
+        jobs = RecordedJobs()
+        services = api.build(settings, database, jobs, packs, SystemClock())
+        stack.push_async_callback(services.aclose)
+        app.state.services = services
+        api.mount(app)
+        client = await stack.enter_async_context(httpx.AsyncClient(base_url=base))
+        yield House(services, jobs, graph, EchoBrain(), url, client, base)
+        assert graph.violations == []
+
+
+def with_short_timeout(house: House) -> api.Services:
+    """Returns services whose Graph client gives up after a fifth of a second."""
+    services = house.services
+    sender = GraphSender(house.url, timeout_seconds=0.2)
+    services.whatsapp_dispatcher._sender = sender
+    return replace(services, graph=sender)
