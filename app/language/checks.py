@@ -8,6 +8,7 @@ from typing import Any
 
 from app.language.contract import Contract
 from app.language.normalise import normalise, words_of
+from app.language.number_words import has_number_engine
 from app.language.render import slots_of
 from app.language.scripts import SCRIPTS, script_of_letter
 from app.language.source import is_nfc
@@ -104,6 +105,8 @@ def _manifest(tag: str, doc: Mapping[str, Any], contract: Contract) -> Iterator[
         yield Problem(file, "forms", f"add {', '.join(sorted(needed - set(doc['forms'])))}")
     if not isinstance(doc["fallback"], list):
         yield Problem(file, "fallback", "give a list of tags, [] for none")
+    if doc["numbers"] and not has_number_engine(doc["numbers"]):
+        yield Problem(file, "numbers", f"{doc['numbers']!r} is no engine of indic-numtowords; give '' for none")
     tts = doc["tts"]
     if not isinstance(tts, Mapping) or not {"voice", "rate_wpm", "pitch"} <= tts.keys():
         yield Problem(file, "tts", "give {voice: ..., rate_wpm: ..., pitch: ...}")

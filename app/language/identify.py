@@ -7,6 +7,7 @@ words and verbs: "payment ho gaya" is Hindi with an English noun.
 import math
 from collections.abc import Collection, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 from app.language.guess import LanguageGuess
 from app.language.normalise import words_of
@@ -21,7 +22,9 @@ _STAY = 0.8  # probability that the next word is of the same language
 _CURRENT_BONUS = 0.35
 _ASR_BONUS = 0.6
 _BORROWED = 0.12  # weight of a content word of the language that all others borrow from
+_BORROWED_GRAMMAR = 0.4
 _OWN = 1.0
+_NOISE = 0.04
 _SHARPNESS = 2.0
 _OUTSIDE = 0.15  # weight of words of a language that the agent does not speak
 
@@ -65,8 +68,8 @@ class Identifier:
             for script in {s for pack in packs for s in pack.manifest.scripts} - {LATIN}
         }
         self._embedded = tuple(tag in self._model.embedded for tag in self._tags)
-        stay, leave = math.log(_STAY), math.log((1 - _STAY) / max(1, len(self._tags) - 1))
-        self._moves = [[stay if i == j else leave for j in range(len(self._tags))] for i in range(len(self._tags))]
+        self._stay, self._leave = math.log(_STAY), math.log((1 - _STAY) / max(1, len(self._tags) - 1))
+        self._noises = frozenset(word for pack in packs for word in pack.lexicon.backchannels)
 
     def identify(
         self, text: str, *, enabled: Collection[str] | None, current: str | None, asr_tag: str | None
@@ -81,7 +84,7 @@ class Identifier:
         if foreign is not None and foreign != matrix:
             confidence *= 0.5
         known = [(index, tag) for index, tag in enumerate(tags) if tag != UNKNOWN]
-        switches = tuple(index for (_, before), (index, tag) in zip(known, known[1:], strict=False) if tag != before)
+        switches = tuple(index for (_, before), (index, tag) in pairwise(known) if tag != before)
         return LanguageGuess(
             matrix=matrix,
             confidence=round(confidence, 4),
@@ -91,7 +94,7 @@ class Identifier:
         )
 
     def _emissions(self, word: str) -> tuple[float, ...] | None:
-        """Returns ln P(word | language) per pack; None for words that speak for no language (figures, other scripts)."""
+        """Returns ln P(word | language) per pack; None for what speaks for no language (figures, other scripts)."""
         script = script_of_word(word)
         if script is None:
             return None
@@ -106,24 +109,22 @@ class Identifier:
     def _label(self, emissions: Sequence[tuple[float, ...] | None]) -> list[int | None]:
         """Labels each word by the likeliest path (Viterbi); unlabelled words do not break the path."""
         count = range(len(self._tags))
-        scores: list[float] | None = None
+        scores: list[float] = []
         back: list[list[int]] = []
         for emission in emissions:
             if emission is None:
                 continue
-            if scores is None:
+            if not scores:
                 scores = list(emission)
                 back.append([])
                 continue
-            came, fresh = [], []
-            for j in count:
-                best = max(count, key=lambda i: scores[i] + self._moves[i][j])
-                came.append(best)
-                fresh.append(scores[best] + self._moves[best][j] + emission[j])
-            scores = fresh
+            top = max(count, key=scores.__getitem__)
+            change, stay = scores[top] + self._leave, self._stay
+            came = [j if scores[j] + stay >= change else top for j in count]
+            scores = [max(scores[j] + stay, change) + emission[j] for j in count]
             back.append(came)
         path: list[int] = []
-        if scores is not None:
+        if scores:
             state = max(count, key=scores.__getitem__)
             for came in reversed(back):
                 path.append(state)
@@ -148,8 +149,7 @@ class Identifier:
             if state is None:
                 continue
             spoken = True
-            borrowed = self._embedded[state] and word not in self._function[state]
-            weight = _BORROWED if borrowed else _OWN
+            weight = self._weight(word, state)
             if state in weights:
                 weights[state] += weight
             else:
@@ -163,6 +163,13 @@ class Identifier:
         best = max(allowed, key=weights.__getitem__)
         share = [math.exp(_SHARPNESS * (weight - weights[best])) for weight in weights.values()]
         return self._tags[best], 1.0 / sum(share)
+
+    def _weight(self, word: str, state: int) -> float:
+        if word in self._noises or len(word) == 1:
+            return _NOISE
+        if self._embedded[state]:
+            return _BORROWED_GRAMMAR if word in self._function[state] else _BORROWED
+        return _OWN
 
     def _share_known(self, words: Sequence[str]) -> float:
         """Returns the share of words that some pack's lists or sentences hold."""

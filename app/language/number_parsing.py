@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from app.language.normalise import words_of
-from app.language.number_words import MULTIPLIERS, NumberWord, NumberWords, number_words
+from app.language.number_words import NumberWord, NumberWords, number_words
 from app.language.packs import Pack
 
 _GROUPING = re.compile(r"(?<=\d),(?=\d)")
@@ -158,8 +158,8 @@ def _cardinal(tokens: list[str], start: int, words: NumberWords) -> tuple[int, i
             continue
         word, after = step
         assert word.value is not None
-        size = word.whole
-        if size in MULTIPLIERS and size is not None:
+        size = word.multiplier
+        if size is not None:
             below = part % 1000
             if size >= ceiling or (size == 100 and below >= 100):
                 break
@@ -170,6 +170,8 @@ def _cardinal(tokens: list[str], start: int, words: NumberWords) -> tuple[int, i
             open_part = True
         elif last is not None and _joins(last, word):
             part += word.value
+        elif last is not None and _fuses(last, word):
+            part, open_part = part * 1000 + word.value, True
         elif open_part and (part == 0 or word.value < _room(part)) and (total == 0 or word.value < ceiling):
             part += word.value
             open_part = word.value >= 100
@@ -196,7 +198,7 @@ def _step(tokens: list[str], index: int, words: NumberWords) -> tuple[NumberWord
     shift, base = word.value, following[0].value if following else None
     if shift is None or following is None or base is None or following[0].shift:
         return None
-    if base in MULTIPLIERS:
+    if following[0].multiplier is not None:
         return NumberWord(1 + shift, tags=word.tags), after
     return NumberWord(base + shift, tags=word.tags), following[1]
 
@@ -217,9 +219,17 @@ def _joins(ten: NumberWord, digit: NumberWord) -> bool:
     return bool(ten.joins & digit.tags)
 
 
+def _fuses(ten: NumberWord, thousands: NumberWord) -> bool:
+    """Tells whether a ten and n thousand are one number: "eighty seven-thousand", in languages that fuse the latter."""
+    tens, rest = ten.whole, thousands.whole
+    if tens is None or rest is None or not 20 <= tens <= 90 or tens % 10 or rest % 1000 or not 1000 <= rest <= 9000:
+        return False
+    return bool(ten.joins & thousands.tags)
+
+
 def _multiplier(tokens: list[str], index: int, words: NumberWords) -> int | None:
     found = words.at(tokens, index) if index < len(tokens) else None
-    return found[0].whole if found is not None and found[0].whole in MULTIPLIERS else None
+    return found[0].multiplier if found is not None else None
 
 
 def _figure(token: str) -> tuple[str, Fraction] | None:

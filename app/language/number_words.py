@@ -24,6 +24,7 @@ class NumberWord:
 
     `shift` marks a fraction that is added to the next number ("+0.5"); `joins` names the packs in which a ten and a
     following digit are one number ("twenty five"), as opposed to those with words of their own up to 99.
+    `ends_compound` marks words like "seven-thousand" that a ten may precede: "eighty seven-thousand" is 87,000.
     """
 
     value: Fraction | None = None
@@ -31,6 +32,7 @@ class NumberWord:
     shift: bool = False
     joins: frozenset[str] = frozenset()
     tags: frozenset[str] = frozenset()
+    ends_compound: bool = False
 
     @property
     def whole(self) -> int | None:
@@ -38,6 +40,11 @@ class NumberWord:
         if self.value is None or self.shift or self.value.denominator != 1:
             return None
         return int(self.value)
+
+    @property
+    def multiplier(self) -> int | None:
+        """The value where the word multiplies what stands before it."""
+        return self.whole if self.whole in MULTIPLIERS and not self.ends_compound else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,6 +117,21 @@ def _of_pack(pack: Pack) -> Iterator[tuple[tuple[str, ...], NumberWord]]:
     if has_number_engine(pack.manifest.numbers):
         for phrase, number in _of_engine(pack.manifest.numbers).items():
             yield phrase, NumberWord(Fraction(number), joins=joins, tags=tags)
+        for word, number in _compound_ends(pack.manifest.numbers).items():
+            yield (word,), NumberWord(Fraction(number), tags=tags, ends_compound=True)
+
+
+@lru_cache(maxsize=32)
+def _compound_ends(code: str) -> dict[str, int]:
+    """Returns words that stand for n thousand behind a ten, where a language fuses the two (Tamil)."""
+    found: dict[str, int] = {}
+    for units in range(1, 10):
+        for tail in (0, 1):
+            words = cardinal(code, (40 + units) * 1000 + tail)
+            words = words[: -len(cardinal(code, 1))] if tail else words
+            if len(words) == 2 and words[0] == cardinal(code, 41)[0] and words[1:] not in _of_engine(code):
+                found[words[1]] = units * 1000
+    return found
 
 
 def _tens_join(pack: Pack) -> bool:

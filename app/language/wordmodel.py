@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from app.language.latinise import latin_key
 from app.language.normalise import words_of
 from app.language.packs import Pack
-from app.language.scripts import LATIN, script_of_word
+from app.language.scripts import LATIN, RULES_OF_SCRIPT, script_of_word
 
 _ORDER = 4
 _LIST_WEIGHT = 2.0
@@ -74,6 +75,8 @@ class WordModel:
         for pack in packs:
             counted = _count(pack, packs, frozenset() if pack.tag in self.embedded else frozenset(borrowed))
             letters = _Letters()
+            for word in _latinised(pack):
+                letters.add(word, 1.0)
             for word, weight in counted.items():
                 letters.add(word, 1.0 + math.log(weight + 1.0))
             counts.append(counted)
@@ -102,6 +105,12 @@ class WordModel:
                 math.log((1 - _UNSEEN_SHARE) * known.get(word, 0.0) + _UNSEEN_SHARE * math.exp(spelt) + _FLOOR**2)
             )
         return tuple(out)
+
+
+def _latinised(pack: Pack) -> set[str]:
+    """Returns a pack's native words in Latin letters: they teach how the language's words look."""
+    words = {*_words([pack], ("native", "asr")), *pack.lexicon.function_words_native}
+    return {latin_key(word) for word in words if script_of_word(word) in RULES_OF_SCRIPT}
 
 
 def _listed(pack: Pack) -> Iterable[str]:
@@ -135,8 +144,12 @@ def _count(pack: Pack, packs: Sequence[Pack], borrowed: frozenset[str]) -> Count
 
 
 def _sentence_words(packs: Iterable[Pack], forms: Sequence[str]) -> Iterable[str]:
+    return (word for word in _words(packs, forms) if script_of_word(word) == LATIN)
+
+
+def _words(packs: Iterable[Pack], forms: Sequence[str]) -> Iterable[str]:
     for pack in packs:
         for by_form in pack.intents.values():
             for form in forms:
                 for text in by_form.get(form, ()):
-                    yield from (word for word in words_of(text) if script_of_word(word) == LATIN)
+                    yield from words_of(text)
