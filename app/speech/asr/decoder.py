@@ -1,9 +1,10 @@
-"""Greedy CTC decoding, stream by stream, with word times and confidences."""
+"""What a CTC decoder is, and the greedy one: stream by stream, with word times and confidences."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -13,26 +14,58 @@ from .features import FloatArray
 _WORD_START = "▁"
 
 
-@dataclass(slots=True)
-class _Token:
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A decoded piece, the encoder frames it spans and the best log probability it had."""
+
     piece: int
     frame: int
     last_frame: int
     log_prob: float
+
+    def held(self, frame: int, log_prob: float) -> Token:
+        """Returns the token heard on through `frame`."""
+        return Token(self.piece, self.frame, frame, max(self.log_prob, log_prob))
+
+
+class DecoderState(Protocol):
+    """What a decoder remembers of one stream."""
+
+    def copy(self) -> Self:
+        """Returns an independent state."""
+        ...
+
+
+StateT = TypeVar("StateT", bound=DecoderState)
+
+
+class Decoder(Protocol[StateT]):
+    """Turns encoder output into words, stream by stream."""
+
+    def new_state(self) -> StateT:
+        """Returns the state of a fresh stream."""
+        ...
+
+    def advance(self, state: StateT, log_probs: FloatArray) -> bool:
+        """Decodes float32[frames, pieces + 1] log probabilities; tells whether the transcript changed."""
+        ...
+
+    def words(self, state: StateT) -> tuple[Word, ...]:
+        """Returns the words so far."""
+        ...
 
 
 @dataclass(slots=True)
 class GreedyState:
     """What greedy decoding remembers of one stream: tokens so far, the last frame's symbol, frames seen."""
 
-    tokens: list[_Token] = field(default_factory=list)
+    tokens: list[Token] = field(default_factory=list)
     previous: int = -1
     frames: int = 0
 
     def copy(self) -> GreedyState:
         """Returns an independent state."""
-        tokens = [_Token(token.piece, token.frame, token.last_frame, token.log_prob) for token in self.tokens]
-        return GreedyState(tokens, self.previous, self.frames)
+        return GreedyState(list(self.tokens), self.previous, self.frames)
 
 
 class GreedyDecoder:
@@ -63,36 +96,39 @@ class GreedyDecoder:
         for symbol, score in zip(best.tolist(), scores.tolist(), strict=True):
             if symbol != self._blank:
                 if symbol != state.previous:
-                    state.tokens.append(_Token(symbol, state.frames, state.frames, score))
+                    state.tokens.append(Token(symbol, state.frames, state.frames, score))
                     added = True
                 else:
-                    token = state.tokens[-1]
-                    token.last_frame = state.frames
-                    token.log_prob = max(token.log_prob, score)
+                    state.tokens[-1] = state.tokens[-1].held(state.frames, score)
             state.previous = symbol
             state.frames += 1
         return added
 
     def words(self, state: GreedyState) -> tuple[Word, ...]:
-        """Joins the tokens into words; a word's confidence is that of its weakest token."""
-        groups: list[list[_Token]] = []
-        for token in state.tokens:
-            if not groups or self._pieces[token.piece].startswith(_WORD_START):
-                groups.append([])
-            groups[-1].append(token)
-        found: list[Word] = []
-        for index, group in enumerate(groups):
-            text = "".join(self._pieces[token.piece] for token in group).replace(_WORD_START, "")
-            if not text:
-                continue
-            end_frame = group[-1].last_frame + 1
-            if index + 1 < len(groups):
-                end_frame = min(end_frame, groups[index + 1][0].frame)
-            start_ms = max(0, (group[0].frame - self._delay_frames) * self._frame_ms)
-            end_ms = max(start_ms + self._frame_ms, (end_frame - self._delay_frames) * self._frame_ms)
-            confidence = float(np.exp(min(token.log_prob for token in group)))
-            found.append(Word(text, start_ms, end_ms, min(1.0, confidence)))
-        return tuple(found)
+        """Returns the words so far."""
+        return join_words(state.tokens, self._pieces, self._frame_ms, self._delay_frames)
+
+
+def join_words(tokens: Sequence[Token], pieces: Sequence[str], frame_ms: int, delay_frames: int) -> tuple[Word, ...]:
+    """Joins tokens into words; a word's confidence is that of its weakest token."""
+    groups: list[list[Token]] = []
+    for token in tokens:
+        if not groups or pieces[token.piece].startswith(_WORD_START):
+            groups.append([])
+        groups[-1].append(token)
+    found: list[Word] = []
+    for index, group in enumerate(groups):
+        text = "".join(pieces[token.piece] for token in group).replace(_WORD_START, "")
+        if not text:
+            continue
+        end_frame = group[-1].last_frame + 1
+        if index + 1 < len(groups):
+            end_frame = min(end_frame, groups[index + 1][0].frame)
+        start_ms = max(0, (group[0].frame - delay_frames) * frame_ms)
+        end_ms = max(start_ms + frame_ms, (end_frame - delay_frames) * frame_ms)
+        confidence = float(np.exp(min(token.log_prob for token in group)))
+        found.append(Word(text, start_ms, end_ms, min(1.0, confidence)))
+    return tuple(found)
 
 
 def edit_distance(reference: Sequence[str], hypothesis: Sequence[str]) -> int:

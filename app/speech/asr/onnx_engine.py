@@ -11,9 +11,11 @@ import numpy as np
 import onnxruntime
 import sentencepiece
 
-from .decoder import GreedyDecoder, GreedyState
+from .beam import BeamDecoder, BeamSettings
+from .decoder import Decoder, DecoderState, GreedyDecoder
 from .engine import Transcript
 from .features import FloatArray, MelConfig, MelStream, decode_mulaw
+from .ngrams import NgramModel
 
 STARTER_MODEL_DIR = Path(__file__).parent / "models" / "starter-4m"
 
@@ -29,7 +31,7 @@ class OnnxAsrStream:
         lookback: FloatArray,
         cache_channel: FloatArray,
         cache_time: FloatArray,
-        decoder: GreedyState,
+        decoder: DecoderState,
     ) -> None:
         self.mel = mel
         self.lookback = lookback
@@ -66,12 +68,21 @@ class OnnxAsrStream:
 class OnnxAsrEngine:
     """Implements `AsrEngine` over a model directory written by the export; one instance serves one thread."""
 
-    def __init__(self, model_dir: Path = STARTER_MODEL_DIR, threads: int = 1, finish_silence_ms: int = 320) -> None:
+    def __init__(
+        self,
+        model_dir: Path = STARTER_MODEL_DIR,
+        threads: int = 1,
+        finish_silence_ms: int = 320,
+        beam: BeamSettings | None = None,
+        greedy: bool = False,
+    ) -> None:
         """Loads the model.
 
         Args:
             model_dir: holds `encoder.onnx`, `tokenizer.model` and `model.json`.
             threads: onnxruntime's threads within one model run; processes scale better than threads.
+            beam: settings of the beam search, for tuning.
+            greedy: decodes greedily even where the model ships n-grams.
             finish_silence_ms: how much silence `finish` appends so that the last word is heard to its end.
 
         Raises:
@@ -94,7 +105,7 @@ class OnnxAsrEngine:
         self._finish_frames = -(-finish_silence_ms // hop_ms)
         tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(model_dir / "tokenizer.model"))
         pieces = [tokenizer.id_to_piece(index) for index in range(tokenizer.get_piece_size())]
-        self._decoder = GreedyDecoder(pieces, model["frame_ms"], model["emission_delay_frames"])
+        self._decoder = _decoder(model_dir, model, pieces, beam, greedy)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -175,3 +186,15 @@ class OnnxAsrEngine:
         words = self._decoder.words(stream.decoder)
         confidence = float(np.mean([word.confidence for word in words])) if words else 0.0
         return Transcript(" ".join(word.text for word in words), confidence, words, is_final)
+
+
+def _decoder(
+    model_dir: Path, model: dict[str, Any], pieces: list[str], beam: BeamSettings | None, greedy: bool
+) -> Decoder[Any]:
+    """Returns a beam search where the model ships n-grams, else the greedy decoder."""
+    frame_ms, delay_frames = model["frame_ms"], model["emission_delay_frames"]
+    path = model_dir / "ngrams.model"
+    if greedy or not path.exists():
+        return GreedyDecoder(pieces, frame_ms, delay_frames)
+    settings = beam or BeamSettings(**model.get("beam", {}))
+    return BeamDecoder(pieces, frame_ms, delay_frames, NgramModel.load(path), settings)

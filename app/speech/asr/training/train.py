@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import random
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -14,86 +13,44 @@ from typing import Any
 import numpy as np
 import sentencepiece
 import torch
+from torch import distributed
 from torch.nn import functional
 
 from ..decoder import edit_distance
 from .examples import IGNORED, PHONES_PER_FRAME, Example, batch_features, batch_phones, frame_tokens, load_shard
 from .network import AveragedWeights, build_model, rescale_subsampling, save_atomically
+from .pool import ShardPool
 from .synth import load_recipe
 
 _log = logging.getLogger(__name__)
-
-
-class ShardPool:
-    """The training examples; picks up shards that appear while training runs."""
-
-    def __init__(self, data_dir: Path, tokenizer: sentencepiece.SentencePieceProcessor, seed: int) -> None:
-        self._data_dir = data_dir
-        self._tokenizer = tokenizer
-        self._read: set[str] = set()
-        self._rng = random.Random(seed)
-        self._examples: list[Example] = []
-        self._queue: list[int] = []
-
-    def refresh(self, limit: int = 3) -> None:
-        """Reads up to `limit` new shards; fresh examples are drawn before old ones come round again."""
-        new = [path for path in sorted(self._data_dir.glob("shard????.npz")) if path.name not in self._read][:limit]
-        for path in new:
-            self._read.add(path.name)
-            first = len(self._examples)
-            self._examples += [item for item in load_shard(path, self._tokenizer) if item.is_feasible()]
-            self._queue += range(first, len(self._examples))
-        if new:
-            self._rng.shuffle(self._queue)
-
-    @property
-    def hours(self) -> float:
-        """Hours of audio read so far."""
-        return sum(example.frames for example in self._examples) / 360_000
-
-    def batches(self, batch_frames: int, longest_frames: int) -> list[list[Example]]:
-        """Draws about a thousand examples and groups them by length into batches of padded size `batch_frames`."""
-        drawn: list[Example] = []
-        while len(drawn) < 1200:
-            if not self._queue:
-                self._queue = list(range(len(self._examples)))
-                self._rng.shuffle(self._queue)
-            example = self._examples[self._queue.pop()]
-            if example.frames <= longest_frames:
-                drawn.append(example)
-        drawn.sort(key=lambda example: example.frames)
-        batches: list[list[Example]] = [[]]
-        for example in drawn:
-            if batches[-1] and (len(batches[-1]) + 1) * example.frames > batch_frames:
-                batches.append([])
-            batches[-1].append(example)
-        self._rng.shuffle(batches)
-        return batches
-
-    def statistics(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """Returns mean and deviation per mel band, float32[mel] each."""
-        sample = self._rng.sample(self._examples, min(1500, len(self._examples)))
-        stacked = np.concatenate([example.features for example in sample]).astype(np.float32)
-        return stacked.mean(0), stacked.std(0) + 1e-3
 
 
 class Trainer:
     """Holds the model, its optimiser and the clock of one training run."""
 
     def __init__(
-        self, recipe: dict[str, Any], data_dir: Path, tokenizer_dir: Path, run_dir: Path, minutes: float
+        self,
+        recipe: dict[str, Any],
+        data_dir: Path,
+        tokenizer_dir: Path,
+        run_dir: Path,
+        minutes: float,
+        rank: int,
+        ranks: int,
     ) -> None:
         self.settings = recipe["training"]
         self.run_dir = run_dir
         self.seconds = minutes * 60
         self.tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(tokenizer_dir / "tokenizer.model"))
         self.blank = self.tokenizer.get_piece_size()
-        self.pool = ShardPool(data_dir, self.tokenizer, seed=int(time.time()))
+        self.ranks = ranks
+        self.pool = ShardPool(data_dir, self.tokenizer, int(time.time()) + rank, rank, ranks)
         self.pool.refresh(limit=1000)
         self.validation = load_shard(data_dir / "validation.npz", self.tokenizer)
         phones = json.loads((data_dir / "phones.json").read_text(encoding="utf-8"))
         self.phone_count = len(phones)
         self.model = build_model(recipe, tokenizer_dir)
+        self.model.encoder.sync_max_audio_length = False
         self.phone_head = torch.nn.Linear(recipe["encoder"]["width"], PHONES_PER_FRAME * self.phone_count)
         self._middle: dict[str, torch.Tensor] = {}
         layer = self.model.encoder.layers[self.settings["phone_layer"] - 1]
@@ -106,18 +63,20 @@ class Trainer:
         self.step = 0
         self.elapsed = 0.0
         self.audio_seconds = 0.0
-        self.rng = np.random.default_rng(int(time.time()))
+        self.rng = np.random.default_rng(int(time.time()) + rank)
         if (run_dir / "last.pt").exists():
             self._resume()
         else:
             self.mean, self.std = self.pool.statistics()
             features, lengths = batch_features(self.pool.batches(6000, 400)[0], self.mean, self.std, None)
             rescale_subsampling(self.model, torch.from_numpy(features), torch.from_numpy(lengths))
+            self._agree_at_start()
 
     def _keep_middle(self, _module: Any, _inputs: Any, output: Any) -> None:
         self._middle["output"] = output[0] if isinstance(output, tuple) else output
 
     def _resume(self) -> None:
+        """Takes up the state of `last.pt`."""
         state = torch.load(self.run_dir / "last.pt", weights_only=False)
         self.model.load_state_dict(state["model"])
         self.phone_head.load_state_dict(state["phone_head"])
@@ -179,16 +138,43 @@ class Trainer:
         weight = self.frame_weight()
         frame_loss = self._frame_loss(examples, log_probs, encoded_lengths) if weight > 0 else torch.tensor(0.0)
         loss = weight * frame_loss + max(0.05, 1 - weight) * ctc + self.settings["phone_loss_weight"] * phone_loss
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.learning_rate()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self._share_gradients()
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.learning_rate()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings["gradient_clip"])
         self.optimiser.step()
         self.step += 1
         self.average.update(self.step)
         self.audio_seconds += float(lengths.sum()) / 100
         return {"ctc": ctc.item(), "phone": phone_loss.item(), "frame": frame_loss.item(), "norm": float(norm)}
+
+    def _parameters(self) -> list[torch.Tensor]:
+        return [*self.model.parameters(), *self.phone_head.parameters()]
+
+    def _agree_at_start(self) -> None:
+        """Gives every process the first one's weights and statistics."""
+        if self.ranks > 1:
+            statistics = torch.from_numpy(np.stack([self.mean, self.std]))
+            for value in [*(parameter.data for parameter in self._parameters()), statistics]:
+                distributed.broadcast(value, 0)
+            self.mean, self.std = statistics.numpy()
+
+    def _share_gradients(self) -> None:
+        """Averages the gradients of all processes, and the clock with them, so that all decide alike."""
+        if self.ranks == 1:
+            return
+        parameters = self._parameters()
+        parts = [torch.zeros_like(parameter) if parameter.grad is None else parameter.grad for parameter in parameters]
+        flat = torch.cat([*(part.flatten() for part in parts), torch.tensor([self.elapsed])])
+        distributed.all_reduce(flat)
+        flat /= self.ranks
+        self.elapsed = float(flat[-1])
+        at = 0
+        for parameter in parameters:
+            parameter.grad = flat[at : at + parameter.numel()].view_as(parameter)
+            at += parameter.numel()
 
     def _frame_loss(self, examples: list[Example], log_probs: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         labels = np.full(log_probs.shape[:2], IGNORED, np.int64)
@@ -235,7 +221,14 @@ def _tally(tallies: dict[str, list[int]], example: Example, text: str) -> None:
 
 
 def main(
-    recipe_path: Path, data_dir: Path, tokenizer_dir: Path, run_dir: Path, minutes: float, validate_minutes: float = 4.0
+    recipe_path: Path,
+    data_dir: Path,
+    tokenizer_dir: Path,
+    run_dir: Path,
+    minutes: float,
+    validate_minutes: float = 4.0,
+    rank: int = 0,
+    ranks: int = 1,
 ) -> None:
     """Trains for `minutes` in all (resuming counts), validating and saving every `validate_minutes`.
 
@@ -246,34 +239,43 @@ def main(
         run_dir: receives `last.pt`, `model.nemo`, `statistics.json` and `curve.jsonl`.
         minutes: the training budget that the learning rate falls over.
         validate_minutes: how often to validate and save.
+        rank: this process's number, where several train together, one thread each: on a busy machine that is faster
+            than threads, which wait for each other in every operation.
+        ranks: how many processes train together; each calls this function with the same arguments but `rank`.
     """
     recipe = load_recipe(recipe_path)
-    torch.set_num_threads(recipe["training"]["threads"])
+    torch.set_num_threads(1 if ranks > 1 else recipe["training"]["threads"])
+    if ranks > 1:
+        rendezvous = f"file://{run_dir.resolve()}/rendezvous"
+        distributed.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=ranks)
     torch.set_flush_denormal(True)
     run_dir.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(recipe, data_dir, tokenizer_dir, run_dir, minutes)
+    trainer = Trainer(recipe, data_dir, tokenizer_dir, run_dir, minutes, rank, ranks)
     parameters = sum(value.numel() for value in trainer.model.parameters())
     _log.info("%.2f M parameters, %.1f h of audio", parameters / 1e6, trainer.pool.hours)
-    batch_frames = int(recipe["training"]["batch_seconds"] * 100)
+    batch_frames = int(recipe["training"]["batch_seconds"] * 100 / ranks)
     next_validation = trainer.elapsed + 60
     recent: dict[str, list[float]] = defaultdict(list)
     started, audio_before, offset = time.monotonic(), trainer.audio_seconds, trainer.elapsed
-    while trainer.elapsed < trainer.seconds:
-        grown = min(1.0, trainer.elapsed / trainer.settings["curriculum_seconds"])
+    decided = trainer.elapsed
+    while decided < trainer.seconds:
+        grown = min(1.0, decided / trainer.settings["curriculum_seconds"])
         for examples in trainer.pool.batches(batch_frames, int(250 + 650 * grown)):
+            trainer.elapsed = offset + time.monotonic() - started
             for name, value in trainer.train_batch(examples).items():
                 recent[name].append(value)
-            trainer.elapsed = offset + time.monotonic() - started
+            decided = trainer.elapsed
             if trainer.step % 50 == 0:
                 means = {name: round(float(np.mean(values)), 3) for name, values in recent.items()}
-                speed = (trainer.audio_seconds - audio_before) / (trainer.elapsed - offset)
-                at_minutes, rate = trainer.elapsed / 60, trainer.learning_rate()
-                _log.info("step %d %.1f min %s lr %.1e %.0fx", trainer.step, at_minutes, means, rate, speed)
+                speed = ranks * (trainer.audio_seconds - audio_before) / (decided - offset + 1e-9)
+                rate = trainer.learning_rate()
+                _log.info("step %d %.1f min %s lr %.1e %.0fx", trainer.step, decided / 60, means, rate, speed)
                 recent.clear()
-            if trainer.elapsed >= next_validation or trainer.elapsed >= trainer.seconds:
-                _checkpoint(trainer, run_dir)
-                next_validation = trainer.elapsed + 60 * (1 if trainer.elapsed < 300 else validate_minutes)
-                if trainer.elapsed >= trainer.seconds:
+            if decided >= next_validation or decided >= trainer.seconds:
+                if rank == 0:
+                    _checkpoint(trainer, run_dir)
+                next_validation = decided + 60 * (1 if decided < 300 else validate_minutes)
+                if decided >= trainer.seconds:
                     break
         trainer.pool.refresh()
 

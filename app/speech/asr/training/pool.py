@@ -1,0 +1,70 @@
+"""Holds the training examples and draws length-grouped batches from them, shard by shard as they are made."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import sentencepiece
+
+from ..features import FloatArray
+from .examples import Example, load_shard
+
+
+class ShardPool:
+    """The training examples; picks up shards that appear while training runs."""
+
+    def __init__(
+        self, data_dir: Path, tokenizer: sentencepiece.SentencePieceProcessor, seed: int, rank: int = 0, ranks: int = 1
+    ) -> None:
+        """Reads every `ranks`-th shard, beginning with number `rank`."""
+        self._data_dir = data_dir
+        self._tokenizer = tokenizer
+        self._read: set[str] = set()
+        self._rng = random.Random(seed)
+        self._examples: list[Example] = []
+        self._queue: list[int] = []
+        self._rank, self._ranks = rank, ranks
+
+    def refresh(self, limit: int = 3) -> None:
+        """Reads up to `limit` new shards; fresh examples are drawn before old ones come round again."""
+        own = sorted(self._data_dir.glob("shard????.npz"))[self._rank :: self._ranks]
+        new = [path for path in own if path.name not in self._read][:limit]
+        for path in new:
+            self._read.add(path.name)
+            first = len(self._examples)
+            self._examples += [item for item in load_shard(path, self._tokenizer) if item.is_feasible()]
+            self._queue += range(first, len(self._examples))
+        if new:
+            self._rng.shuffle(self._queue)
+
+    @property
+    def hours(self) -> float:
+        """Hours of audio read so far."""
+        return sum(example.frames for example in self._examples) / 360_000
+
+    def batches(self, batch_frames: int, longest_frames: int) -> list[list[Example]]:
+        """Draws about a thousand examples and groups them by length into batches of padded size `batch_frames`."""
+        drawn: list[Example] = []
+        while len(drawn) < 800:
+            if not self._queue:
+                self._queue = list(range(len(self._examples)))
+                self._rng.shuffle(self._queue)
+            example = self._examples[self._queue.pop()]
+            if example.frames <= longest_frames:
+                drawn.append(example)
+        drawn.sort(key=lambda example: example.frames)
+        batches: list[list[Example]] = [[]]
+        for example in drawn:
+            if batches[-1] and (len(batches[-1]) + 1) * example.frames > batch_frames:
+                batches.append([])
+            batches[-1].append(example)
+        self._rng.shuffle(batches)
+        return batches
+
+    def statistics(self) -> tuple[FloatArray, FloatArray]:
+        """Returns mean and deviation per mel band, float32[mel] each."""
+        sample = self._rng.sample(self._examples, min(1500, len(self._examples)))
+        stacked = np.concatenate([example.features for example in sample]).astype(np.float32)
+        return stacked.mean(0), stacked.std(0) + 1e-3
