@@ -94,6 +94,19 @@ class Child:
                     )
                 await asyncio.sleep(_LOOK_SECONDS)
 
+    async def succeeds(self, seconds: float) -> None:
+        """Waits until it ends by itself with status 0.
+
+        Raises:
+            ConfigError: Another status, or it still runs after `seconds`.
+        """
+        try:
+            status = await asyncio.to_thread(self._process.wait, seconds)
+        except subprocess.TimeoutExpired as error:
+            raise ConfigError(f"the {self.name} did not end within {seconds:g} s; see {self.log}") from error
+        if status != 0:
+            self.require_alive()
+
     async def stop(self) -> None:
         """Asks it to end, and insists after ten seconds."""
         if self.alive:

@@ -22,6 +22,7 @@ from app.simulate.readback import Readback
 from app.simulate.ringing import Target
 
 WHATSAPP_WEBHOOK: Final = "/v1/whatsapp/webhook"
+TRAINING_SECONDS: Final = 180.0
 READY_SECONDS: Final = 90.0
 FIRST_NUMBER: Final = 918047000001
 
@@ -135,6 +136,10 @@ class DemoStack:
 
     async def _start_children(self, environment: dict[str, str]) -> None:
         logs = self._settings.data_dir / "logs"
+        training = Child("training", ["nlu", "train"], environment, logs)
+        self._exits.push_async_callback(training.stop)
+        await training.succeeds(TRAINING_SECONDS)
+        self._tell(Part("intent model", "trained from the packs at the first start, kept in the data directory"))
         self.server = Child("server", ["serve"], environment, logs)
         self._exits.push_async_callback(self.server.stop)
         if self._with_worker:

@@ -101,7 +101,7 @@ def test_what_is_no_wav_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_another_rate_or_stereo_is_refused_with_the_cure(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="44100 Hz.*sox"):
+    with pytest.raises(ConfigError, match=r"44100 Hz.*sox"):
         read_wav(pcm(tmp_path / "cd.wav", rate=44100))
     with pytest.raises(ConfigError, match="2 channels"):
         read_wav(pcm(tmp_path / "st.wav", channels=2))
