@@ -1,0 +1,48 @@
+"""One spelling for one text."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.language.normalise import normalise, words_of
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("  a \u00a0 b ", "a b"),
+        ("हाँ | नहीं", "हाँ | नहीं"),
+        ("ज\u093c\u200dरा", "ज\u093cरा"),
+        ("\u095b", "ज\u093c"),
+        ("don\u2019t", "don't"),
+        ("கொ", "கொ"),
+    ],
+)
+def test_spelling(text: str, expected: str) -> None:
+    assert normalise(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Hello, World!", ["hello", "world"]),
+        ("ठीक है।", ["ठीक", "है"]),
+        ("don't e-mail", ["don't", "e-mail"]),
+        ("ஆமா, சரி?", ["ஆமா", "சரி"]),
+        ("' - &", []),
+        ("", []),
+    ],
+)
+def test_words(text: str, expected: list[str]) -> None:
+    assert words_of(text) == expected
+
+
+@given(st.text(max_size=60))
+def test_normalising_again_changes_nothing(text: str) -> None:
+    once = normalise(text)
+    assert unicodedata.is_normalized("NFC", once)
+    assert normalise(once) == once
