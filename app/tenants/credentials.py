@@ -1,5 +1,6 @@
 """The tenants' accounts with providers: sealed under each tenant's key, shown masked, found by what a webhook names."""
 
+import base64
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -60,7 +61,7 @@ class CredentialService:
             "provider": provider.value,
             "route_key": _route_key(tenant_id, credentials),
             "verify_fingerprint": self._verify_fingerprint(credentials),
-            "sealed": await self._vault.seal(tenant_id, plain, f"credentials:{provider.value}".encode()),
+            "sealed": base64.b64encode(await self._vault.seal(tenant_id, plain, _aad(provider))).decode(),
             "updated_at": now,
         }
         try:
@@ -121,14 +122,18 @@ class CredentialService:
 
     async def _opened(self, document: Mapping[str, Any]) -> Credentials:
         provider = Provider(document["provider"])
-        aad = f"credentials:{provider.value}".encode()
-        plain = await self._vault.open(document["tenant_id"], bytes(document["sealed"]), aad)
+        sealed = base64.b64decode(document["sealed"])
+        plain = await self._vault.open(document["tenant_id"], sealed, _aad(provider))
         return _TYPES[provider](**orjson.loads(plain))
 
     def _verify_fingerprint(self, credentials: Credentials) -> str:
         if not isinstance(credentials, WhatsAppCredentials):
             return ""
         return self._master.digest(f"whatsapp-verify:{credentials.verify_token}")
+
+
+def _aad(provider: Provider) -> bytes:
+    return f"credentials:{provider.value}".encode()
 
 
 def _provider_of(credentials: Credentials) -> Provider:
