@@ -147,8 +147,10 @@ def _of_engine(code: str) -> dict[tuple[str, ...], int]:
     found: dict[tuple[str, ...], int] = {}
     for number in (*range(1, 100), *range(100, 1000, 100), *range(1000, 100_000, 1000)):
         found.setdefault(cardinal(code, number), number)
-        if number % 10 == 0:
-            found.setdefault(cardinal(code, number + 1)[: -len(cardinal(code, 1))], number)
+        for unit in range(1, 10) if number % 10 == 0 else ():
+            words = cardinal(code, number + unit)
+            if words[-1:] == cardinal(code, unit):
+                found.setdefault(words[:-1], number)
     for multiplier in MULTIPLIERS - {1_000_000}:
         for tail in (0, 5):
             words = cardinal(code, 5 * multiplier + tail)
