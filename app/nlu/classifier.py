@@ -15,6 +15,8 @@ log = structlog.get_logger(__name__)
 
 _KNOWN_ENOUGH = 0.6
 _USUAL_THRESHOLD = 0.4
+_KIN = (("deny", "not_interested"), ("affirm", "interested"))  # alike in words; torn between them is the first
+_KIN_TOGETHER = 0.7
 _FLOORS = {"stop_contact": 0.5}  # acts at once and for good
 _SURE_DESPITE_UNKNOWN_WORDS = 0.9
 
@@ -41,6 +43,11 @@ class Scores:
         name = max(weighed, key=weighed.__getitem__)
         chance = weighed[name] / total
         strange = self.known_share < _KNOWN_ENOUGH and chance < _SURE_DESPITE_UNKNOWN_WORDS
+        if name != OUT_OF_SCOPE and not strange and chance < self._threshold(name):
+            for general, special in _KIN:
+                together = (weighed.get(general, 0.0) + weighed.get(special, 0.0)) / total
+                if name in (general, special) and together >= _KIN_TOGETHER:
+                    return general, together
         if name != OUT_OF_SCOPE and (strange or chance < self._threshold(name)):
             return OUT_OF_SCOPE, 1.0 - chance
         return name, chance

@@ -28,7 +28,6 @@ _PRIORS: Mapping[str, Mapping[str, float]] = {
 }
 _NUMBER_ONLY = 0.5
 _ALTERNATIVES = 3
-_SHORT_WORDS = 3
 
 
 class Understander:
@@ -108,14 +107,14 @@ class Understander:
         phrase = " ".join(words)
         if phrase in self._stop_phrases:
             return "stop_contact", 1.0
-        if expectation == "yes_no" and (answer := self._yes_or_no(phrase, words)) is not None:
+        if expectation in ("yes_no", "open") and (answer := self._yes_or_no(phrase, words)) is not None:
             return answer, 1.0
+        kinds = {entity.kind: entity for entity in entities}
+        if expectation == "language" and "language" in kinds and len(words) == 1:
+            return "inform", 1.0
         plain, plain_confidence = scores.decide()
         if plain in _ALWAYS_HEARD and plain_confidence >= _CLEAR:
             return plain, plain_confidence
-        kinds = {entity.kind: entity for entity in entities}
-        if expectation == "language" and "language" in kinds and len(words) <= _SHORT_WORDS:
-            return "inform", 1.0
         intent, confidence = scores.decide(_PRIORS.get(expectation))
         digits = kinds.get("digits")
         if digits is not None and self._answers_with_number(text, digits, intent, expectation, expected_digits):

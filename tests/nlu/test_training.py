@@ -104,3 +104,11 @@ def test_opting_out_needs_at_least_an_even_chance() -> None:
         Scores({"stop_contact": 0.45, "deny": 0.4, "wait": 0.15}, 1.0, {"stop_contact": 0.25}).decide()[0]
         == OUT_OF_SCOPE
     )
+
+
+def test_torn_between_a_refusal_and_a_no_is_a_no() -> None:
+    chances = {"deny": 0.42, "not_interested": 0.45, OUT_OF_SCOPE: 0.13}
+    assert Scores(chances, 1.0, {"not_interested": 0.5, "deny": 0.5}).decide()[0] == "deny"
+    assert (
+        Scores({**chances, "deny": 0.2, OUT_OF_SCOPE: 0.35}, 1.0, {"not_interested": 0.5}).decide()[0] == OUT_OF_SCOPE
+    )

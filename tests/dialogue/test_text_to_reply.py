@@ -1,0 +1,69 @@
+"""From recognised text to reply, through understanding and dialogue, in every language and form of speech."""
+
+from pathlib import Path
+
+import pytest
+
+from app.dialogue.engine import DialogueEngine
+from app.dialogue.turn import Reply
+from app.nlu.understander import Understander
+from tests.dialogue.conftest import LANGUAGES, REGISTRY, Conversation, kinds, says_key
+
+pytestmark = pytest.mark.langpack
+
+
+@pytest.fixture(scope="session")
+def understander(pytestconfig: pytest.Config) -> Understander:
+    assert pytestconfig.cache is not None
+    return Understander(REGISTRY, Path(pytestconfig.cache.mkdir("understander")))
+
+
+async def hear(talk: Conversation, understander: Understander, text: str) -> Reply:
+    last = talk.replies[-1]
+    heard = understander.understand(
+        text,
+        enabled=talk.profile.languages,
+        current_language=talk.state.language,
+        expectation=last.expectation.value,
+        expected_digits=last.expected_digits,
+        asr_confidence=0.9,
+    )
+    return talk._keep(await talk.engine.handle_turn(talk.state, heard, talk.profile, talk.shop))
+
+
+@pytest.mark.parametrize(
+    ("language", "turns"),
+    [
+        ("en-IN", ["where is my order", "four five one two", "no that is all"]),
+        ("hi-IN", ["मेरा order कहाँ है", "चार पांच एक दो", "नहीं बस"]),
+        ("hi-IN", ["mera order kahan hai", "four five ek do", "nahi"]),
+        ("ta-IN", ["என் order எங்க இருக்கு", "நாலு அஞ்சு ஒன்னு ரெண்டு", "வேண்டாம்"]),
+        ("te-IN", ["నా order ఎక్కడ ఉంది", "నాలుగు ఐదు ఒకటి రెండు", "వద్దు"]),
+    ],
+)
+async def test_order_status_by_text(
+    engine: DialogueEngine, understander: Understander, language: str, turns: list[str]
+) -> None:
+    talk = Conversation(engine, language)
+    await talk.open()
+    question, number, no = turns
+    assert says_key(await hear(talk, understander, question), language, "ask_order_id")
+    assert says_key(await hear(talk, understander, number), language, "order_status_shipped")
+    assert kinds(await hear(talk, understander, no)) == ["end"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("intent", "action"),
+    [("stop_contact", "opt_out"), ("human_agent", "handoff_whatsapp"), ("switch_to_whatsapp", "handoff_whatsapp")],
+)
+async def test_sentences_of_the_packs_reach_their_action(
+    engine: DialogueEngine, understander: Understander, language: str, intent: str, action: str
+) -> None:
+    texts = [text for forms in REGISTRY.get(language).intents[intent].values() for text in forms]
+    reached = 0
+    for text in texts:
+        talk = Conversation(engine, language)
+        await talk.open()
+        reached += action in kinds(await hear(talk, understander, text))
+    assert reached / len(texts) >= 0.95
