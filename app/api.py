@@ -21,6 +21,7 @@ from app.config import Settings
 from app.conversations import endpoints as conversation_endpoints
 from app.conversations import repository as conversation_repository
 from app.conversations.handoff import Handoff
+from app.conversations.sealed import SealedText
 from app.conversations.service import ConversationService
 from app.conversations.topics import PackTopics
 from app.integrations.agent_tools import ToolFactory
@@ -143,10 +144,11 @@ def build(settings: Settings, database: Database, jobs: Jobs, packs: Mapping[str
     phone_numbers = PhoneNumberService(database, agents, audit, clock)
     consents = ConsentLedger(database, clock)
     suppressions = Suppressions(database, consents, audit, clock)
-    conversations = ConversationService(database, clock)
-    store, window_store = OutboxStore(database, clock), Windows(database, clock)
+    sealed = SealedText(vault)
+    conversations = ConversationService(database, sealed, clock)
+    store, window_store = OutboxStore(database, sealed, clock), Windows(database, clock)
     graph = GraphSender(settings.graph_api_url)
-    raw_inbox = RawInbox(database, clock)
+    raw_inbox = RawInbox(database, sealed, clock)
     way_out = WhatsAppOutbox(store, window_store, credentials, suppressions, conversations, packs, jobs, clock)
     http = httpx.AsyncClient(follow_redirects=False, timeout=5.0)
     return Services(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from app.conversations.sealed import SealedText
 from app.kit.clock import Clock
 from app.kit.ids import new_id
 from app.kit.mongo import Collection, Database, IndexSpec
@@ -33,8 +34,9 @@ class RawWebhook:
 class RawInbox:
     """Stores and finds raw webhooks; they may hold updates of several tenants, so they belong to none."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, sealed: SealedText, clock: Clock) -> None:
         self._database = database
+        self._sealed = sealed
         self._clock = clock
 
     async def keep(self, body: str, routes: Mapping[str, str]) -> str:
@@ -51,7 +53,7 @@ class RawInbox:
         document = {
             "_id": raw_id,
             "tenant_id": _OWNER,
-            "body": body,
+            "body": await self._sealed.seal(_OWNER, raw_id, body),
             "routes": [{"phone_number_id": number, "tenant_id": tenant} for number, tenant in routes.items()],
             "received_at": self._clock.now(),
             "state": "received",
@@ -65,7 +67,9 @@ class RawInbox:
         collection = self._database.system("quarantine a webhook").collection(QUARANTINE)
         if len(body) > QUARANTINE_MAX_BYTES or await collection.count({"tenant_id": _OWNER}) >= _QUARANTINE_LIMIT:
             return False
-        document = {"_id": new_id("wraw"), "tenant_id": _OWNER, "body": body, "reason": reason}
+        raw_id = new_id("wraw")
+        sealed = await self._sealed.seal(_OWNER, raw_id, body)
+        document = {"_id": raw_id, "tenant_id": _OWNER, "body": sealed, "reason": reason}
         await collection.insert_one({**document, "received_at": self._clock.now()})
         return True
 
@@ -75,7 +79,8 @@ class RawInbox:
         if found is None:
             return None
         routes = {route["phone_number_id"]: route["tenant_id"] for route in found["routes"]}
-        return RawWebhook(found["_id"], found["body"], routes, found["received_at"], found["state"] == "done")
+        body = await self._sealed.open(_OWNER, raw_id, found["body"])
+        return RawWebhook(raw_id, body, routes, found["received_at"], found["state"] == "done")
 
     async def finish(self, raw_id: str, errors: list[str]) -> None:
         """Notes that every item was worked off, and which ones could not be read."""

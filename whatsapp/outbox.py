@@ -2,13 +2,16 @@
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+import orjson
+
 from app.conversations.models import Author
 from app.conversations.ports import OutboxState
+from app.conversations.sealed import SealedText
 from app.errors import Conflict
 from app.kit.clock import Clock
 from app.kit.ids import new_id
@@ -79,8 +82,9 @@ class OutboxRow:
 class OutboxStore:
     """Rows and their states; every change is a compare-and-set."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, sealed: SealedText, clock: Clock) -> None:
         self._database = database
+        self._sealed = sealed
         self._clock = clock
 
     async def add(
@@ -120,25 +124,25 @@ class OutboxStore:
         )
         rows = self._rows(tenant_id)
         try:
-            await rows.insert_one(_document(row))
+            await rows.insert_one({**_document(row), **await self._words(row)})
         except Conflict:
             found = await rows.find_one({"idempotency_key": idempotency_key})
             if found is None:
                 raise
-            return _row(found), False
+            return await self._row(found), False
         return row, True
 
     async def get(self, tenant_id: str, outbox_id: str) -> OutboxRow | None:
         """Returns a row, or None."""
         found = await self._rows(tenant_id).find_one({"_id": outbox_id})
-        return _row(found) if found else None
+        return await self._row(found) if found else None
 
     async def get_many(self, tenant_id: str, outbox_ids: Sequence[str]) -> list[OutboxRow]:
         """Returns those of the rows that exist; at most 100."""
         if not outbox_ids:
             return []
         found = await self._rows(tenant_id).find({"_id": {"$in": list(outbox_ids)}}, limit=100)
-        return [_row(document) for document in found]
+        return [await self._row(document) for document in found]
 
     async def claim(self, tenant_id: str, outbox_id: str) -> OutboxRow | None:
         """Takes a queued row for sending; None if it is not queued any more."""
@@ -149,7 +153,7 @@ class OutboxStore:
                 "$inc": {"attempts": 1},
             },
         )
-        return _row(changed) if changed else None
+        return await self._row(changed) if changed else None
 
     async def requeue(self, row: OutboxRow, failure: str, error_code: int) -> bool:
         """Puts a row that was certainly not sent back into the queue."""
@@ -170,7 +174,7 @@ class OutboxStore:
     async def trying(self, row: OutboxRow, language: str, text: str) -> None:
         """Notes which language leaves now, so that it is known even if the answer gets lost."""
         await self._rows(row.tenant_id).update_one(
-            {"_id": row.outbox_id}, {"$set": {"language": language, "text": text}}
+            {"_id": row.outbox_id}, {"$set": {"language": language, **await self._words(replace(row, text=text))}}
         )
 
     async def name(self, row: OutboxRow, wamid: str) -> None:
@@ -213,12 +217,12 @@ class OutboxStore:
         if state is OutboxState.FAILED:
             query["state"] = {"$nin": [OutboxState.DELIVERED.value, OutboxState.READ.value]}
         changed = await self._rows(tenant_id).find_one_and_update(query, {"$set": changes})
-        return _row(changed) if changed else None
+        return await self._row(changed) if changed else None
 
     async def by_wamid(self, tenant_id: str, wamid: str) -> OutboxRow | None:
         """Returns the row of a message id of Meta's, or None."""
         found = await self._rows(tenant_id).find_one({"wamid": wamid})
-        return _row(found) if found else None
+        return await self._row(found) if found else None
 
     async def park(self, tenant_id: str, wamid: str, state: OutboxState, error_code: int | None) -> None:
         """Keeps a status whose message nobody knows yet; `accepted` replays it."""
@@ -243,7 +247,20 @@ class OutboxStore:
             sort=(("updated_at", 1),),
             limit=limit,
         )
-        return [_row(document) for document in found]
+        return [await self._row(document) for document in found]
+
+    async def _words(self, row: OutboxRow) -> dict[str, str]:
+        """Returns what the message says, sealed."""
+        versions = [
+            {"language": version.language, "code": version.code, "values": list(version.values)}
+            for version in row.versions
+        ]
+        words = orjson.dumps({"text": row.text, "versions": versions}).decode()
+        return {"words": await self._sealed.seal(row.tenant_id, row.outbox_id, words)}
+
+    async def _row(self, document: Mapping[str, Any]) -> OutboxRow:
+        words = await self._sealed.open(document["tenant_id"], document["_id"], document["words"])
+        return _row({**document, **orjson.loads(words)})
 
     def _touched(self) -> dict[str, datetime]:
         return {"updated_at": self._clock.now()}
@@ -267,12 +284,7 @@ def _document(row: OutboxRow) -> dict[str, Any]:
         "updated_at": row.updated_at,
         "state": row.state.value,
         "rank": RANK[row.state],
-        "text": row.text,
         "template": row.template,
-        "versions": [
-            {"language": version.language, "code": version.code, "values": list(version.values)}
-            for version in row.versions
-        ],
         "owner_version": row.owner_version,
         "attempts": row.attempts,
         "wamid": row.wamid,
@@ -284,7 +296,7 @@ def _document(row: OutboxRow) -> dict[str, Any]:
 
 
 def _row(document: Mapping[str, Any]) -> OutboxRow:
-    fields = {key: value for key, value in document.items() if key not in {"_id", "rank"}}
+    fields = {key: value for key, value in document.items() if key not in {"_id", "rank", "words"}}
     fields["outbox_id"] = document["_id"]
     fields["kind"] = Kind(document["kind"])
     fields["author"] = Author(document["author"])

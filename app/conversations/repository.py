@@ -1,4 +1,4 @@
-"""Contacts, conversations, messages and call snapshots in the store; conversions both ways."""
+"""Contacts, conversations, messages and call snapshots as documents and back; the service seals their words."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -64,7 +64,10 @@ def contact_of(document: Mapping[str, Any]) -> Contact:
 
 
 def conversation_document(conversation: Conversation) -> dict[str, Any]:
-    """Returns the stored form; `open_key` is the contact while open, so that the index allows one open conversation."""
+    """Returns the stored form of a new conversation.
+
+    `open_key` is the contact while it is open, so that the index allows one open conversation.
+    """
     is_open = conversation.status is Status.OPEN
     return {
         "_id": conversation.conversation_id,
@@ -79,7 +82,7 @@ def conversation_document(conversation: Conversation) -> dict[str, Any]:
         "language": conversation.language,
         "agent_id": conversation.agent_id,
         "handoff_reason": conversation.handoff_reason,
-        "dialogue": dialogue_text(conversation.dialogue),
+        "dialogue": None,
         "lease_until": None,
         "lease_holder": None,
     }
@@ -104,9 +107,9 @@ def conversation_of(document: Mapping[str, Any]) -> Conversation:
     )
 
 
-def dialogue_text(dialogue: Mapping[str, Any] | None) -> str | None:
-    """Returns a dialogue state as stored: JSON text, since its keys are words that the store must not interpret."""
-    return orjson.dumps(dialogue).decode() if dialogue is not None else None
+def dialogue_text(dialogue: Mapping[str, Any]) -> str:
+    """Returns a dialogue state as JSON text, since its keys are words that the store must not interpret."""
+    return orjson.dumps(dialogue).decode()
 
 
 def message_document(message: Message, dedupe_key: str) -> dict[str, Any]:

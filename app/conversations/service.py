@@ -21,6 +21,7 @@ from app.conversations.models import (
     Reach,
     Status,
 )
+from app.conversations.sealed import SealedText
 from app.errors import Conflict, NotFound, Unavailable
 from app.kit.clock import Clock
 from app.kit.ids import new_id
@@ -51,8 +52,9 @@ class NewMessage:
 class ConversationService:
     """The state that all channels of a contact share."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, sealed: SealedText, clock: Clock) -> None:
         self._database = database
+        self._sealed = sealed
         self._clock = clock
 
     async def contact_for(self, tenant_id: str, phone: str) -> Contact:
@@ -124,7 +126,7 @@ class ConversationService:
             found = await conversations.find_one(query)
         if found is None:
             raise Unavailable("the conversation could not be opened")
-        current = repository.conversation_of(found)
+        current = await self._conversation(found)
         changes = {
             field: value
             for field, value in (("language", language), ("agent_id", agent_id))
@@ -141,7 +143,7 @@ class ConversationService:
         found = await self._collection(tenant_id, repository.CONVERSATIONS).find_one({"_id": conversation_id})
         if found is None:
             raise NotFound(f"no conversation {conversation_id}")
-        return repository.conversation_of(found)
+        return await self._conversation(found)
 
     async def page(
         self, tenant_id: str, *, limit: int, starting_after: str | None, query: Mapping[str, Any]
@@ -155,7 +157,7 @@ class ConversationService:
             query: Equalities on `status`, `owner`, `contact_id` or `phone`.
         """
         page = await self._collection(tenant_id, repository.CONVERSATIONS).page(query, limit, starting_after)
-        return [repository.conversation_of(document) for document in page.data], page.has_more
+        return [await self._conversation(document) for document in page.data], page.has_more
 
     async def append(self, conversation: Conversation, new: NewMessage) -> tuple[Message, bool]:
         """Adds a message.
@@ -181,12 +183,14 @@ class ConversationService:
         messages = self._collection(conversation.tenant_id, repository.MESSAGES)
         dedupe_key = new.dedupe_key or message.message_id
         try:
-            await messages.insert_one(repository.message_document(message, dedupe_key))
+            document = repository.message_document(message, dedupe_key)
+            document["text"] = await self._sealed.seal(conversation.tenant_id, message.message_id, message.text)
+            await messages.insert_one(document)
         except Conflict:
             found = await messages.find_one({"dedupe_key": dedupe_key})
             if found is None:
                 raise
-            return repository.message_of(found), False
+            return await self._message(found), False
         await self._changed(conversation, {})
         return message, True
 
@@ -200,7 +204,7 @@ class ConversationService:
         found = await messages.find_one({"dedupe_key": f"outbox:{outbox_id}"})
         if found is None:
             raise NotFound(f"no message of {outbox_id}")
-        return repository.message_of(found)
+        return await self._message(found)
 
     async def is_handled(self, tenant_id: str, message_id: str) -> bool:
         """Returns whether everything that must follow an inbound message is done."""
@@ -231,20 +235,21 @@ class ConversationService:
         page: StorePage = await self._collection(tenant_id, repository.MESSAGES).page(
             {"conversation_id": conversation_id}, limit, starting_after
         )
-        return [repository.message_of(document) for document in page.data], page.has_more
+        return [await self._message(document) for document in page.data], page.has_more
 
     async def attach_call(self, conversation: Conversation, context: CallContext) -> CallSnapshot:
         """Keeps what the call knew, once per call; a second attempt returns the first snapshot."""
         snapshots = self._collection(conversation.tenant_id, repository.SNAPSHOTS)
         snapshot = CallSnapshot(conversation.conversation_id, context, self._clock.now())
         document = repository.snapshot_document(conversation.tenant_id, snapshot)
+        document["context"] = await self._sealed.seal(conversation.tenant_id, document["_id"], document["context"])
         try:
             await snapshots.insert_one(document)
         except Conflict:
             found = await snapshots.find_one({"_id": document["_id"]})
             if found is None:
                 raise
-            return repository.snapshot_of(found)
+            return await self._snapshot(found)
         return snapshot
 
     async def snapshots(self, tenant_id: str, conversation_id: str) -> list[CallSnapshot]:
@@ -252,7 +257,7 @@ class ConversationService:
         found = await self._collection(tenant_id, repository.SNAPSHOTS).find(
             {"conversation_id": conversation_id}, sort=(("attached_at", 1),), limit=50
         )
-        return [repository.snapshot_of(document) for document in found]
+        return [await self._snapshot(document) for document in found]
 
     async def hand_to(self, conversation: Conversation, owner: Owner, *, reason: str | None = None) -> Conversation:
         """Gives the conversation to the bot or a person, if nobody else did meanwhile.
@@ -271,7 +276,7 @@ class ConversationService:
         )
         if changed is None:
             raise Conflict("someone else took the conversation meanwhile; read it again", code="owner_changed")
-        return repository.conversation_of(changed)
+        return await self._conversation(changed)
 
     async def close(self, conversation: Conversation) -> None:
         """Closes a conversation; the contact's next word opens a new one."""
@@ -288,7 +293,9 @@ class ConversationService:
 
     async def save_dialogue(self, conversation: Conversation, dialogue: Mapping[str, Any], language: str) -> None:
         """Stores the chat's dialogue state; call it while holding `exclusive`."""
-        await self._changed(conversation, {"dialogue": repository.dialogue_text(dialogue), "language": language})
+        text = repository.dialogue_text(dialogue)
+        sealed = await self._sealed.seal(conversation.tenant_id, conversation.conversation_id, text)
+        await self._changed(conversation, {"dialogue": sealed, "language": language})
 
     @contextlib.asynccontextmanager
     async def exclusive(self, tenant_id: str, conversation_id: str) -> AsyncIterator[Conversation]:
@@ -314,7 +321,7 @@ class ConversationService:
         else:
             raise Unavailable(f"conversation {conversation_id} is busy")
         try:
-            yield repository.conversation_of(held)
+            yield await self._conversation(held)
         finally:
             await conversations.update_one(
                 {"_id": conversation_id, "lease_holder": holder}, {"$set": {"lease_until": None, "lease_holder": None}}
@@ -326,7 +333,21 @@ class ConversationService:
         )
         if changed is None:
             raise NotFound(f"no conversation {conversation.conversation_id}")
-        return repository.conversation_of(changed)
+        return await self._conversation(changed)
+
+    async def _conversation(self, document: Mapping[str, Any]) -> Conversation:
+        dialogue = document["dialogue"]
+        if dialogue is not None:
+            dialogue = await self._sealed.open(document["tenant_id"], document["_id"], dialogue)
+        return repository.conversation_of({**document, "dialogue": dialogue})
+
+    async def _message(self, document: Mapping[str, Any]) -> Message:
+        text = await self._sealed.open(document["tenant_id"], document["_id"], document["text"])
+        return repository.message_of({**document, "text": text})
+
+    async def _snapshot(self, document: Mapping[str, Any]) -> CallSnapshot:
+        context = await self._sealed.open(document["tenant_id"], document["_id"], document["context"])
+        return repository.snapshot_of({**document, "context": context})
 
     def _collection(self, tenant_id: str, name: str) -> Collection:
         return self._database.tenant(tenant_id).collection(name)

@@ -177,3 +177,22 @@ async def test_an_opt_out_between_queue_and_dispatch_stops_the_message(house: Ho
     row = await house.services.whatsapp_store.get(tenant.tenant_id, result.outbox_id or "")
     assert row is not None and (row.state, row.failure) == ("failed", "opted_out")
     assert house.graph.state.requests == []
+
+
+async def test_what_was_said_is_sealed_in_the_store(house: House) -> None:
+    tenant = await house.tenant()
+    await tenant.connect_whatsapp()
+    result = await request(house, tenant)
+    await house.work()
+    database = house.services.database.tenant(tenant.tenant_id)
+    stored = [
+        document
+        for name in ("messages", "call_snapshots", "conversations", "whatsapp_outbox")
+        for document in await database.collection(name).find({})
+    ]
+    assert len(stored) == 4
+    for words in ("व्हाट्सऐप", "Sundar Stores", "4512"):
+        assert words not in str(stored)
+    await house.services.vault.forget(tenant.tenant_id)
+    forgotten = await tenant.request("GET", f"/v1/conversations/{result.conversation_id}/messages")
+    assert forgotten.status_code == 404 and forgotten.json()["code"] == "data_key_gone"
