@@ -7,6 +7,8 @@ from app.language.packs import Pack
 
 _NEAR = 2  # a "not" this close to a language's name refuses it
 _FAR = 6
+_REACH = 4  # words between a name and the word for speaking
+_LONGEST_ENDING = 3
 
 
 @lru_cache(maxsize=4)
@@ -42,6 +44,8 @@ def requested_language(words: Sequence[str], packs: tuple[Pack, ...]) -> str | N
     for index, tag in found:
         near = min(abs(index - i) for i in spoken)
         away = min((abs(index - i) for i in refused), default=_FAR)
+        if near > _REACH:
+            continue
         if away <= _NEAR and len({other for _, other in found}) == 1:
             continue
         score = min(away, _FAR) - near
@@ -56,7 +60,9 @@ def _names(words: Sequence[str], names: dict[str, str]) -> Iterator[tuple[int, s
     for index, word in enumerate(words):
         tag = names.get(word)
         if tag is None:
-            stem = next((name for name in longest if word.startswith(name) and len(word) - len(name) <= 5), None)
+            stem = next(
+                (name for name in longest if word.startswith(name) and len(word) - len(name) <= _LONGEST_ENDING), None
+            )
             tag = names[stem] if stem else None
         if tag is not None:
             yield index, tag

@@ -54,6 +54,8 @@ def test_tokens_and_switches(registry: PackRegistry) -> None:
         ("tamil", None),
         ("i bought a hindi book", None),
         ("please speak slowly", None),
+        ("tell me the price of that hindi book", None),
+        ("tell me about shops in tamilnadu", None),
     ],
 )
 def test_explicit_request(registry: PackRegistry, text: str, requested: str | None) -> None:
