@@ -13,6 +13,8 @@ from app.language.packs import Pack
 
 _LONGEST = 3
 _INVISIBLE = re.compile("[\u200b-\u200d\ufeff]")
+# Misspellings of indic-numtowords 1.1.0: 81 and 89 in Tamil begin their second word with a long vowel.
+_MISSPELT = {"ta": ("எண்பத்து ஓன்", "எண்பத்து ஒன்")}
 _OWN_WORDS = 60
 LARGEST_SPOKEN = 999_999_999
 MULTIPLIERS = frozenset({100, 1_000, 100_000, 1_000_000, 10_000_000})
@@ -173,4 +175,6 @@ def cardinal(code: str, number: int) -> tuple[str, ...]:
         code: Engine id for which `has_number_engine` holds.
         number: 0 up to `LARGEST_SPOKEN`.
     """
-    return tuple(_INVISIBLE.sub("", normalise(str(num2words(number, lang=code))).lower()).split())
+    wrong, right = _MISSPELT.get(code, ("", ""))
+    written = _INVISIBLE.sub("", normalise(str(num2words(number, lang=code))).lower())
+    return tuple((written.replace(wrong, right) if wrong else written).split())

@@ -51,12 +51,10 @@ def test_spoken_numbers_come_back(tag: str, number: int) -> None:
 
 
 @pytest.mark.parametrize("tag", ["ta-IN", "te-IN"])
-@given(number=st.integers(0, 29_999))
+@given(number=st.integers(0, 99_999))
 @settings(max_examples=60)
 def test_spoken_numbers_come_back_in_the_south(tag: str, number: int) -> None:
     pack = REGISTRY.get(tag)
-    if number % 100 // 10 == 8 and number % 10 == 1:
-        return  # the number engine misspells 81 in Tamil
     assert parse_number(spoken_number(pack, number), [pack]) == number
 
 
