@@ -160,8 +160,8 @@ class Playback:
                         self._report(sentence)
 
     def pause(self) -> None:
-        """Stops the voice at the carrier at once and holds the rest back."""
-        if not self.speaking or self.paused:
+        """Stops the voice at the carrier at once and holds the rest back, what is not yet there included."""
+        if self.paused:
             return
         now = self._monotonic()
         for sentence in self._sentences:

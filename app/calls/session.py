@@ -17,10 +17,11 @@ from app.calls.journal import Journal
 from app.calls.lifetime import Lifetime
 from app.calls.playback import Heard, Playback
 from app.calls.ports import Carrier
+from app.calls.speaker import Speaker
 from app.calls.thinking import Listening, Thinker, Thought
 from app.calls.turns import TurnEvent, TurnEventKind, TurnTaker, patience
-from app.dialogue.turn import Action, ActionKind, AgentProfile, DialogueState, Expectation, Reply, Say, Tools
-from app.errors import AppError, CarrierError, StageError
+from app.dialogue.turn import Action, ActionKind, AgentProfile, DialogueState, Expectation, Reply, Tools
+from app.errors import StageError
 from app.language.normalise import normalise
 from app.speech.asr.engine import Transcript
 from app.speech.ear import Ear, Ears
@@ -33,8 +34,7 @@ THINKING_ALOUD_SECONDS: Final = 0.7
 THINKING_LIMIT_SECONDS: Final = 8.0
 SLOW_PACE: Final = 0.8
 MOST_FAILURES: Final = 3
-_AFTER_SPEECH: Final = (ActionKind.TRANSFER, ActionKind.END)
-_WHILE_DISCLOSING: Final = ("stop_contact", "no_recording")
+OPT_OUT: Final = "stop_contact"
 _NOT_WORTH_HOLDING: Final = frozenset({"silence", "out_of_scope", "greet", "affirm", "thank", "inform", "wait"})
 _RECONNECTABLE: Final = frozenset({"lost", "idle", "blocked"})
 _log = structlog.get_logger("calls")
@@ -66,7 +66,6 @@ class CallSession:
         self.context = context
         self._thinker = thinker
         self._tools = tools
-        self._actions = actions
         self._sink = sink
         self._loop = asyncio.get_running_loop()
         self._journal = Journal(sink, self._loop.time)
@@ -78,13 +77,22 @@ class CallSession:
         self._state: DialogueState | None = None
         self._listening = Listening(Expectation.NOTHING)
         self._life = Lifetime(self._last_resort)
+        self._speaker = Speaker(
+            self,
+            playback=self._playback,
+            thinker=thinker,
+            actions=actions,
+            journal=self._journal,
+            sink=sink,
+            life=self._life,
+            carrier=lambda: self._carrier,
+            transfer_number=context.profile.transfer_number,
+        )
         self._thought: asyncio.Task[Thought] | None = None
         self._commit: asyncio.Task[None] | None = None
-        self._reply: asyncio.Task[None] | None = None
         self._held: Thought | None = None
         self._keys = ""
         self._silences = 0
-        self._pace = 1.0
         self._failures = 0
         self._over = asyncio.Event()
         self.end_reason: str | None = None
@@ -152,7 +160,7 @@ class CallSession:
             return
         self._journal.start()
         self._journal.emit(CallEventKind.STARTED, stream_id=stream_id, language=self.context.language)
-        self._reply = self._life.spawn(self._open())
+        self._life.spawn(self._open())
 
     def on_audio(self, mulaw: bytes) -> None:
         """Takes 20 ms of the caller."""
@@ -218,26 +226,19 @@ class CallSession:
             case TurnEventKind.ONSET:
                 self._life.cancel("silence")
                 self._ear.begin(event.at_ms - PRE_ROLL_MS)
-                self._yield_the_floor()
+                self._speaker.yield_floor()
             case TurnEventKind.PAUSE:
-                self._thought = self._loop.create_task(self._think(self._state))
+                self._begin_thinking(self._state)
             case TurnEventKind.RESUMED:
                 self._abandon()
             case TurnEventKind.ENDED:
                 if self._thought is None:
-                    self._thought = self._loop.create_task(self._think(self._state))
+                    self._begin_thinking(self._state)
                 speech_end = self._loop.time() - (self._taker.position_ms - event.at_ms) / 1_000
                 self._commit = self._life.spawn(self._commit_turn(speech_end))
             case TurnEventKind.FALSE_ALARM:
                 self._ear.end()
                 self._go_on(CallEventKind.FALSE_ALARM)
-
-    def _yield_the_floor(self) -> None:
-        """Falls silent for the caller at once; a commit makes it final, a false alarm undoes it."""
-        current = self._playback.current
-        if current is not None and current.interruptible:
-            self._playback.pause()
-            self._journal.emit(CallEventKind.INTERRUPTION, of=current.text)
 
     def _go_on(self, kind: CallEventKind, **data: Any) -> None:
         if self._playback.paused:
@@ -252,6 +253,10 @@ class CallSession:
             if task is not None and task is not asyncio.current_task():
                 task.cancel()
         self._thought = self._commit = None
+
+    def _begin_thinking(self, state: DialogueState) -> None:
+        self._thought = self._loop.create_task(self._think(state))
+        self._thought.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def _think(self, state: DialogueState) -> Thought:
         started = self._loop.time()
@@ -274,16 +279,24 @@ class CallSession:
         thought = await self._thought_in_time()
         if thought is None:
             return
-        current = self._playback.current
-        if current is not None and not current.interruptible and thought.understanding.intent not in _WHILE_DISCLOSING:
-            self._close_turn()
-            self._held = thought if thought.understanding.intent not in _NOT_WORTH_HOLDING else self._held
+        current = self._speaker.current
+        if current is not None and not current.interruptible and thought.understanding.intent != OPT_OUT:
+            self._hold(thought)
             return
         if self._playback.paused and self._is_backchannel(thought):
             self._close_turn()
             self._go_on(CallEventKind.BACKCHANNEL, text=thought.transcript.text)
             return
         await self._take_turn(thought, speech_end)
+
+    def _hold(self, thought: Thought) -> None:
+        """Keeps what was said during a disclosure for after it; an objection to the recording holds at once."""
+        self._close_turn()
+        intent = thought.understanding.intent
+        if intent == "no_recording":
+            self._sink.stop_recording()
+        if intent not in _NOT_WORTH_HOLDING:
+            self._held = thought
 
     async def _thought_in_time(self) -> Thought | None:
         if self._thought is None:
@@ -294,12 +307,12 @@ class CallSession:
                 return await asyncio.wait_for(waiting, THINKING_ALOUD_SECONDS)
             except TimeoutError:
                 if not self._playback.speaking and self._state is not None:
-                    await self._speak(self._thinker.dialogue.checking(self._state))
+                    await self._speaker.say(self._thinker.dialogue.checking(self._state))
                 return await asyncio.wait_for(asyncio.shield(self._thought), THINKING_LIMIT_SECONDS)
         except StageError as error:
-            await self._fail("understanding", error.code)
+            await self._apologise("understanding", error.code)
         except TimeoutError:
-            await self._fail("understanding", "timeout")
+            await self._apologise("understanding", "timeout")
         return None
 
     def _is_backchannel(self, thought: Thought) -> bool:
@@ -321,128 +334,74 @@ class CallSession:
     async def _take_turn(self, thought: Thought, speech_end: float) -> None:
         """The point of no return: the turn is over, the state moves on, the old reply is gone."""
         self._close_turn()
-        self._stop_reply()
+        self._commit = None
         self._state = thought.state
         self._silences = self._failures = 0
         self._journal.caller_turn(thought, speech_end)
         if thought.understanding.intent == "slower":
-            self._pace = SLOW_PACE
-        await self._carry_out(thought.reply)
-
-    def _stop_reply(self) -> None:
-        if self._reply is not None and self._reply is not asyncio.current_task():
-            self._reply.cancel()
-        self._playback.drop()
-
-    async def _carry_out(self, reply: Reply) -> None:
-        """Acts, then speaks: an opt-out holds from the moment it is understood, not from the end of a sentence."""
-        for action in reply.actions:
-            call = self.so_far()
-            if action.kind in _AFTER_SPEECH or call is None:
-                continue
-            if action.kind is ActionKind.STOP_RECORDING:
-                self._sink.stop_recording()
-            try:
-                outcome = await self._actions.perform(call, action)
-            except AppError as error:
-                _log.warning("calls.action_failed", action=action.kind, code=error.code)
-                await self._recover(action, error.code)
-                return
-            self._journal.emit(CallEventKind.ACTION, action=action.kind, reason=action.reason, **outcome)
-        self._reply = self._life.spawn(self._deliver(reply))
-
-    async def _recover(self, action: Action, code: str) -> None:
-        """A handoff did not work: the caller hears so, and the other way is tried."""
-        self._journal.emit(CallEventKind.STAGE_FAILED, stage=f"action:{action.kind}", code=code)
-        state = self._require_state()
-        reply, self._state = self._thinker.dialogue.on_action_failed(state, self.context.profile, action)
-        await self._carry_out(reply)
-
-    async def _deliver(self, reply: Reply) -> None:
-        self._playback.first_audio_at = None
-        self._listening = Listening(reply.expectation, reply.expected_digits)
-        disclosing = False
-        for say in reply.says:
-            if disclosing and say.interruptible:
-                await self._playback.drained()
-                if self._held is not None:
-                    break
-            disclosing = not say.interruptible
-            await self._speak(say)
-        await self._playback.drained()
-        if self._held is not None and self._state is not None:
-            await self._answer_held()
-            return
-        for action in reply.actions:
-            if action.kind in _AFTER_SPEECH:
-                await self._leave(action)
-                return
-        self._await_caller()
+            self._speaker.pace = SLOW_PACE
+        await self._speaker.carry_out(thought.reply)
 
     async def _answer_held(self) -> None:
         """Answers what the caller said while a disclosure was read."""
         held, self._held = self._held, None
-        state = self._require_state()
         if held is not None:
+            state = self._require_state()
             thought = await self._thinker.answer(
                 held.transcript, held.understanding, state, self.context.profile, self._tools, self._listening, {}
             )
             await self._take_turn(thought, self._loop.time())
 
-    async def _leave(self, action: Action) -> None:
-        kind, reason = action.kind, action.reason
-        self._journal.emit(CallEventKind.ACTION, action=kind, reason=reason)
-        carrier, number = self._carrier, self.context.profile.transfer_number
-        try:
-            if carrier is not None and kind is ActionKind.TRANSFER and number is not None:
-                await carrier.transfer(number)
-            elif carrier is not None:
-                await carrier.hang_up()
-        except CarrierError as error:
-            _log.warning("calls.leave_failed", action=kind, code=error.code)
-            if kind is ActionKind.TRANSFER:
-                await self._recover(action, error.code)
-                return
-            await carrier.close() if carrier else None
-        self.end("transferred" if kind is ActionKind.TRANSFER else reason or "agent_hung_up")
+    # what the speaker calls
 
-    # speaking
+    def listen_for(self, reply: Reply) -> None:
+        """The reply is about to be heard: its question may be answered from now on."""
+        self._listening = Listening(reply.expectation, reply.expected_digits)
+
+    def has_held_words(self) -> bool:
+        """Returns whether words said during a disclosure wait for an answer."""
+        return self._held is not None
+
+    async def on_spoken(self) -> None:
+        """The caller has heard the reply: answer held words, leave an ended conversation, or wait for the caller."""
+        if self._held is not None:
+            await self._answer_held()
+        elif self._require_state().ended:
+            await self._speaker.leave(Action(ActionKind.END, "ended"))
+        else:
+            self._await_caller()
+
+    async def on_action_failed(self, action: Action, code: str) -> None:
+        """A handoff did not work: the caller hears so, and the other way is tried."""
+        self._journal.emit(CallEventKind.STAGE_FAILED, stage=f"action:{action.kind}", code=code)
+        state = self._require_state()
+        reply, self._state = self._thinker.dialogue.on_action_failed(state, self.context.profile, action)
+        await self._speaker.carry_out(reply)
+
+    # beginning, failing, ending
 
     async def _open(self) -> None:
         reply, self._state = await self._thinker.dialogue.open(self.context.profile, self.context.language)
-        await self._carry_out(reply)
-
-    async def _speak(self, say: Say) -> None:
-        voice = self._thinker.voice(say.language, self._pace)
-        await self._playback.speak(say, self._thinker.mouth.speak(say.text, voice))
-
-    async def _fail(self, stage: str, code: str) -> None:
-        self._life.spawn(self._apologise(stage, code))
+        await self._speaker.carry_out(reply)
 
     async def _apologise(self, stage: str, code: str) -> None:
         """A failed stage is heard as a sentence, never as silence."""
         self._journal.emit(CallEventKind.STAGE_FAILED, stage=stage, code=code)
         self._failures += 1
         if self._failures > MOST_FAILURES:
-            await self._leave(Action(ActionKind.END, "failed"))
+            await self._speaker.leave(Action(ActionKind.END, "failed"))
             return
-        state = self._require_state()
         self._close_turn()
-        self._stop_reply()
-        reply, self._state = self._thinker.dialogue.on_stage_failed(state, self.context.profile)
-        await self._carry_out(reply)
-
-    def _on_max_duration(self) -> None:
-        self._life.spawn(self._reach_max_duration())
+        reply, self._state = self._thinker.dialogue.on_stage_failed(self._require_state(), self.context.profile)
+        await self._speaker.carry_out(reply)
 
     async def _reach_max_duration(self) -> None:
         self._abandon()
-        self._stop_reply()
         if self._state is None:
             self.end("max_duration")
             return
         reply, self._state = self._thinker.dialogue.on_max_duration(self._state, self.context.profile)
-        await self._carry_out(reply)
+        await self._speaker.carry_out(reply)
 
     # waiting for the caller
 
@@ -455,13 +414,13 @@ class CallSession:
         self._journal.emit(CallEventKind.SILENCE, count=self._silences)
         state = self._require_state()
         reply, self._state = self._thinker.dialogue.on_silence(state, self.context.profile, self._silences)
-        await self._carry_out(reply)
+        await self._speaker.carry_out(reply)
 
     def _interrupt_for_keys(self) -> None:
-        current = self._playback.current
+        current = self._speaker.current
         if current is not None and current.interruptible:
             self._journal.emit(CallEventKind.INTERRUPTION, of=current.text)
-            self._stop_reply()
+            self._speaker.stop()
 
     def _enter_keys(self) -> None:
         self._life.cancel("keypad")
@@ -477,7 +436,7 @@ class CallSession:
         reply, self._state = await self._thinker.dialogue.handle_digits(state, keys, self.context.profile, self._tools)
         self._silences = 0
         self._journal.key_turn(keys, self._state.language)
-        await self._carry_out(reply)
+        await self._speaker.carry_out(reply)
 
     # bookkeeping
 

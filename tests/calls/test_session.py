@@ -102,8 +102,10 @@ class FakeActions:
     def __init__(self) -> None:
         self.performed: list[Action] = []
         self.broken = False
+        self.seconds = 0.01
 
     async def perform(self, call: CallSoFar, action: Action) -> Mapping[str, Any]:
+        await asyncio.sleep(self.seconds)
         if self.broken:
             raise MessagingError("Graph is down")
         self.performed.append(action)
@@ -430,5 +432,55 @@ def test_a_lost_socket_may_come_back() -> None:
         async with asyncio.timeout(6.0):
             await line.running
         assert line.sink.of("ended")[0]["reason"] == "stream_lost"
+
+    run(call())
+
+
+def test_a_caller_who_speaks_into_a_handoff_neither_cancels_nor_doubles_it() -> None:
+    async def call() -> None:
+        line = Line()
+        line.actions.seconds = 1.0
+        await line.opened()
+        await line.say("send it on whatsapp", then=0.8)
+        await line.say("where is my order", seconds=0.8, then=3.0)
+        await line.quiet(20)
+        assert [action.kind for action in line.actions.performed] == ["handoff_whatsapp"]
+        assert [turn["intent"] for turn in line.sink.of("caller_turn")] == ["switch_to_whatsapp", "order_status"]
+        assert line.heard()[-1] in PACKS.get("en-IN").responses["ask_order_id"]
+        await line.over()
+
+    run(call())
+
+
+def test_words_into_the_goodbye_do_not_keep_the_line_open() -> None:
+    async def call() -> None:
+        line = Line()
+        await line.opened()
+        await line.say("do not call me again", then=0.8)
+        await line.say("where is my order")
+        async with asyncio.timeout(20):
+            await line.running
+        assert line.carrier.hung_up
+        assert [action.kind for action in line.actions.performed] == ["opt_out"]
+
+    run(call())
+
+
+def test_speech_before_the_first_byte_of_an_answer_keeps_it_unheard() -> None:
+    async def call() -> None:
+        line = Line()
+        await line.opened()
+        line.tools.seconds = 0.4
+        await line.say("where is my order")
+        await line.quiet(20)
+        await line.say("four five", seconds=0.7, then=1.1)
+        before = len(line.carrier.sent)
+        await line.hear(0.95, 0.3)
+        assert len(line.carrier.sent) - before <= 8_000 * 0.4
+        line.ear.text = "send it on whatsapp"
+        await line.hear(0.02, 1.5)
+        await line.quiet(20)
+        assert line.sink.of("caller_turn")[-1]["intent"] == "switch_to_whatsapp"
+        await line.over()
 
     run(call())
