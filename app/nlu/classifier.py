@@ -17,7 +17,7 @@ _KNOWN_ENOUGH = 0.6
 _USUAL_THRESHOLD = 0.4
 _KIN = (("deny", "not_interested"), ("affirm", "interested"))  # alike in words; torn between them is the first
 _KIN_TOGETHER = 0.7
-_FLOORS = {"stop_contact": 0.5}  # acts at once and for good
+_FLOORS = {"stop_contact": 0.6}  # acts at once and for good
 _SURE_DESPITE_UNKNOWN_WORDS = 0.9
 
 

@@ -99,9 +99,9 @@ def test_strange_words_are_out_of_scope_unless_the_intent_is_sure() -> None:
     assert Scores({"order": 0.97, OUT_OF_SCOPE: 0.03}, 0.1, thresholds).decide()[0] == "order"
 
 
-def test_opting_out_needs_at_least_an_even_chance() -> None:
+def test_opting_out_needs_clear_words() -> None:
     assert (
-        Scores({"stop_contact": 0.45, "deny": 0.4, "wait": 0.15}, 1.0, {"stop_contact": 0.25}).decide()[0]
+        Scores({"stop_contact": 0.55, "deny": 0.3, "wait": 0.15}, 1.0, {"stop_contact": 0.25}).decide()[0]
         == OUT_OF_SCOPE
     )
 
