@@ -121,6 +121,9 @@ def _of_pack(pack: Pack) -> Iterator[tuple[tuple[str, ...], NumberWord]]:
             yield phrase, NumberWord(Fraction(number), joins=joins, tags=tags)
         for word, number in _compound_ends(pack.manifest.numbers).items():
             yield (word,), NumberWord(Fraction(number), tags=tags, ends_compound=True)
+        one_thousand = cardinal(pack.manifest.numbers, 501_005)[-3:-1]
+        if one_thousand[:1] not in _of_engine(pack.manifest.numbers):  # "one" may have a form of its own there
+            yield one_thousand, NumberWord(Fraction(1000), tags=tags, ends_compound=True)
 
 
 @lru_cache(maxsize=32)
