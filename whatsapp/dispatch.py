@@ -17,7 +17,8 @@ from app.language.packs import Pack
 from app.tenants.credentials import CredentialService
 from app.tenants.models import WhatsAppCredentials
 from whatsapp.failures import Failure, Remedy
-from whatsapp.outbox import Kind, OutboxRow, OutboxStore
+from whatsapp.models import Kind, OutboxRow
+from whatsapp.outbox import OutboxStore
 from whatsapp.sender import Accepted, GraphSender, NotSent, OutcomeUnknown
 from whatsapp.service import DISPATCH, WhatsAppOutbox, filled, outbound_message
 from whatsapp.windows import Windows

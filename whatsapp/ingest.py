@@ -17,11 +17,12 @@ from app.conversations.models import (
     Conversation,
     Direction,
     Message,
+    NewMessage,
     Owner,
     Reach,
 )
 from app.conversations.ports import OutboxState
-from app.conversations.service import ConversationService, NewMessage
+from app.conversations.service import ConversationService
 from app.errors import AppError, Conflict
 from app.kit.clock import Clock
 from app.kit.jobs import Jobs

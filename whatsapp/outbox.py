@@ -2,9 +2,8 @@
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 import orjson
@@ -16,6 +15,7 @@ from app.errors import Conflict
 from app.kit.clock import Clock
 from app.kit.ids import new_id
 from app.kit.mongo import Collection, Database, IndexSpec
+from whatsapp.models import Kind, OutboxRow, TemplateVersion
 
 COLLECTION = "whatsapp_outbox"
 PARKED = "whatsapp_parked_statuses"
@@ -34,49 +34,6 @@ RANK: Mapping[OutboxState, int] = {
     OutboxState.READ: 5,
     OutboxState.FAILED: 9,
 }
-
-
-class Kind(StrEnum):
-    """What a row carries, and which rules its dispatch checks."""
-
-    TEMPLATE = "template"
-    TEXT = "text"
-    OPT_OUT_CONFIRMATION = "opt_out_confirmation"  # text that an opt-out does not stop
-
-
-@dataclass(frozen=True, slots=True)
-class TemplateVersion:
-    """The template's values in one language; `code` is Meta's name of it."""
-
-    language: str
-    code: str
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
-    """One message on its way out. `language` is the one really used, known once Meta took the message."""
-
-    outbox_id: str
-    tenant_id: str
-    conversation_id: str
-    phone: str
-    kind: Kind
-    author: Author
-    idempotency_key: str
-    created_at: datetime
-    updated_at: datetime
-    state: OutboxState = OutboxState.QUEUED
-    text: str = ""
-    template: str | None = None
-    versions: tuple[TemplateVersion, ...] = ()
-    owner_version: int | None = None
-    attempts: int = 0
-    wamid: str | None = None
-    language: str | None = None
-    failure: str | None = None
-    error_code: int | None = None
-    pricing: Mapping[str, Any] = field(default_factory=dict)
 
 
 class OutboxStore:

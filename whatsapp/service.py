@@ -5,15 +5,16 @@ from datetime import datetime
 
 from app.compliance.models import ConsentChannel
 from app.compliance.suppression import Suppressions
-from app.conversations.models import Author, Channel, Conversation, Direction
+from app.conversations.models import Author, Channel, Conversation, Direction, NewMessage
 from app.conversations.ports import OutboxView
-from app.conversations.service import ConversationService, NewMessage
+from app.conversations.service import ConversationService
 from app.errors import Conflict, Unprocessable
 from app.kit.clock import Clock
 from app.kit.jobs import Jobs
 from app.language.packs import Pack
 from app.tenants.credentials import CredentialService
-from whatsapp.outbox import Kind, OutboxRow, OutboxStore, TemplateVersion
+from whatsapp.models import Kind, OutboxRow, TemplateVersion
+from whatsapp.outbox import OutboxStore
 from whatsapp.windows import Windows
 
 DISPATCH = "whatsapp.dispatch"

@@ -124,6 +124,23 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class NewMessage:
+    """What a channel says about a message to append; `dedupe_key` names what may arrive twice."""
+
+    channel: Channel
+    direction: Direction
+    author: Author
+    text: str
+    sent_at: datetime
+    language: str | None = None
+    intent: str | None = None
+    provider_id: str | None = None
+    outbox_id: str | None = None
+    handled: bool = True
+    dedupe_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TranscriptLine:
     """One turn of the call, as a person reads it. `at_ms` counts from the start of the audio."""
 

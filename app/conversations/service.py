@@ -1,22 +1,18 @@
 """Keeps contacts, their one open conversation and its messages, for calls and WhatsApp alike."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 from app.conversations import repository
+from app.conversations.lease import leased
 from app.conversations.models import (
-    Author,
     CallContext,
     CallSnapshot,
-    Channel,
     Contact,
     Conversation,
-    Direction,
     Message,
+    NewMessage,
     Owner,
     Reach,
     Status,
@@ -26,27 +22,6 @@ from app.errors import Conflict, NotFound, Unavailable
 from app.kit.clock import Clock
 from app.kit.ids import new_id
 from app.kit.mongo import Collection, Database, StorePage
-
-_LEASE = timedelta(seconds=30)
-_LEASE_WAITS = 40
-_LEASE_WAIT_SECONDS = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class NewMessage:
-    """What a channel says about a message to append; `dedupe_key` names what may arrive twice."""
-
-    channel: Channel
-    direction: Direction
-    author: Author
-    text: str
-    sent_at: datetime
-    language: str | None = None
-    intent: str | None = None
-    provider_id: str | None = None
-    outbox_id: str | None = None
-    handled: bool = True
-    dedupe_key: str | None = None
 
 
 class ConversationService:
@@ -308,24 +283,8 @@ class ConversationService:
             Unavailable: Another worker holds it too long; try the job again.
         """
         conversations = self._collection(tenant_id, repository.CONVERSATIONS)
-        holder = new_id("lease")
-        for _ in range(_LEASE_WAITS):
-            now = self._clock.now()
-            free = {"$or": [{"lease_until": None}, {"lease_until": {"$lt": now}}]}
-            held = await conversations.find_one_and_update(
-                {"_id": conversation_id, **free}, {"$set": {"lease_until": now + _LEASE, "lease_holder": holder}}
-            )
-            if held is not None:
-                break
-            await asyncio.sleep(_LEASE_WAIT_SECONDS)
-        else:
-            raise Unavailable(f"conversation {conversation_id} is busy")
-        try:
+        async with leased(conversations, conversation_id, self._clock) as held:
             yield await self._conversation(held)
-        finally:
-            await conversations.update_one(
-                {"_id": conversation_id, "lease_holder": holder}, {"$set": {"lease_until": None, "lease_holder": None}}
-            )
 
     async def _changed(self, conversation: Conversation, changes: Mapping[str, Any]) -> Conversation:
         changed = await self._collection(conversation.tenant_id, repository.CONVERSATIONS).find_one_and_update(

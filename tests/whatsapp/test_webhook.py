@@ -16,7 +16,7 @@ from app.conversations.models import Author, Owner
 from app.conversations.ports import OutboxState
 from app.language.packs import Pack
 from tests.house import APP_SECRET, CUSTOMER, PHONE_NUMBER_ID, VERIFY_TOKEN, House, TenantDoor
-from whatsapp.outbox import Kind
+from whatsapp.models import Kind
 from whatsapp.webhook import signature_holds
 
 pytestmark = pytest.mark.integration
