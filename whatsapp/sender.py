@@ -17,6 +17,7 @@ from whatsapp.failures import Failure, failure_of
 
 GRAPH_HOST = "graph.facebook.com"
 _CLIENTS = 256
+_LANGUAGES = {language.value: language for language in TemplateLanguage if isinstance(language.value, str)}
 
 
 class NotSent(MessagingError):
@@ -110,8 +111,8 @@ class GraphSender:
             NotSent: Refused, or never left.
             OutcomeUnknown: Nobody knows.
         """
-        language = TemplateLanguage(language_code)
-        if language.value != language_code:
+        language = _LANGUAGES.get(language_code)
+        if language is None:
             raise NotSent(f"{language_code!r} is no template language of Meta's", failure_of(132001))
         body = {"type": "body", "parameters": [{"type": "text", "text": value} for value in parameters]}
         client = await self._client(credentials)
