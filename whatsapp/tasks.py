@@ -7,6 +7,8 @@ from whatsapp.dispatch import Dispatcher
 from whatsapp.ingest import INGEST, Ingest
 from whatsapp.service import DISPATCH
 
+__all__ = ["DISPATCH", "INGEST", "SWEEP", "SWEEP_SECONDS", "functions"]
+
 SWEEP = "whatsapp.sweep"
 SWEEP_SECONDS = 60
 
