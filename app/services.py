@@ -27,7 +27,9 @@ from app.kit.embedded import celery_url
 from app.kit.jobs import CeleryJobs, JobFunction, make_celery
 from app.kit.mongo import Database
 from app.kit.signals import Signals
+from app.language.identify import identifier
 from app.language.loader import PackRegistry
+from app.language.strangers import load_profiles
 from app.nlu.understander import Understander
 from app.speech.ear import Ears
 from app.speech.mouth import Mouth
@@ -126,6 +128,8 @@ async def open_process(settings: Settings) -> AsyncIterator[Process]:
 
 def _load_mind(settings: Settings) -> Mind:
     registry = PackRegistry.load(settings.packs_dir)
+    load_profiles()
+    identifier(registry.packs)
     return Mind(registry, Understander(registry, settings.data_dir / "models"), DialogueEngine(registry))
 
 
