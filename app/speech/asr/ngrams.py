@@ -26,8 +26,7 @@ class NgramModel:
         self._log_probs = log_probs
         self._backoffs = backoffs
         self._radix = pieces + 2
-        self._context = order - 1
-        self.order = order
+        self.context_length = order - 1
         self.start: tuple[int, ...] = (pieces,)
 
     @classmethod
@@ -42,7 +41,7 @@ class NgramModel:
 
     def score(self, history: tuple[int, ...], token: int) -> float:
         """Returns the natural log probability of `token` after `history` (oldest first, `start` in front)."""
-        context = history[-self._context :] if self._context else ()
+        context = history[-self.context_length :]
         weight = 0.0
         while True:
             key = context_key(context, self._radix)

@@ -16,9 +16,16 @@ class ShardPool:
     """The training examples; picks up shards that appear while training runs."""
 
     def __init__(
-        self, data_dir: Path, tokenizer: sentencepiece.SentencePieceProcessor, seed: int, rank: int = 0, ranks: int = 1
+        self,
+        data_dir: Path,
+        tokenizer: sentencepiece.SentencePieceProcessor,
+        seed: int,
+        weights: dict[str, float],
+        rank: int,
+        ranks: int,
     ) -> None:
-        """Reads every `ranks`-th shard, beginning with number `rank`."""
+        """Reads every `ranks`-th shard, beginning with number `rank`; `weights` says how often each kind is drawn."""
+        self._weights = weights
         self._data_dir = data_dir
         self._tokenizer = tokenizer
         self._read: set[str] = set()
@@ -35,9 +42,15 @@ class ShardPool:
             self._read.add(path.name)
             first = len(self._examples)
             self._examples += [item for item in load_shard(path, self._tokenizer) if item.is_feasible()]
-            self._queue += range(first, len(self._examples))
+            for index in range(first, len(self._examples)):
+                self._queue += [index] * self._times(self._examples[index])
         if new:
             self._rng.shuffle(self._queue)
+
+    def _times(self, example: Example) -> int:
+        """Draws how often an example comes in one round."""
+        weight = self._weights.get(example.meta["kind"], 1.0)
+        return int(weight) + (self._rng.random() < weight % 1)
 
     @property
     def hours(self) -> float:
@@ -49,7 +62,8 @@ class ShardPool:
         drawn: list[Example] = []
         while len(drawn) < 800:
             if not self._queue:
-                self._queue = list(range(len(self._examples)))
+                for index, example in enumerate(self._examples):
+                    self._queue += [index] * self._times(example)
                 self._rng.shuffle(self._queue)
             example = self._examples[self._queue.pop()]
             if example.frames <= longest_frames:

@@ -7,6 +7,7 @@ import random
 import re
 import subprocess
 import unicodedata
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,11 @@ def normalise(text: str) -> str:
 def is_speakable(text: str) -> bool:
     """Tells whether a normalised sentence holds no figures or foreign symbols and is of a length worth voicing."""
     return bool(text) and len(text) <= 110 and not re.search(r"[0-9०-९௦-௯౦-౯]|[^\sa-z\u0900-\u0d7f]", text)
+
+
+def is_held_out(text: str, share: float) -> bool:
+    """Decides by the text alone, so that a sentence stays held out however the packs grow."""
+    return zlib.crc32(text.encode()) % 1000 < share * 1000
 
 
 def number_words(value: int, language: str) -> str:
@@ -251,13 +257,11 @@ class TextSource:
             cut = int(len(words) * text["held_out_words"])
             self._held_words[language], self._words[language] = words[:cut], words[cut:]
         packs = pack_sentences(packs_dir) if packs_dir else []
-        random.Random(13).shuffle(packs)
         self._packs: dict[str, list[Utterance]] = {name: [] for name in LANGUAGES}
         self._held_packs: dict[str, list[Utterance]] = {name: [] for name in LANGUAGES}
-        for name in LANGUAGES:
-            own = [item for item in packs if item.language == name]
-            cut = int(len(own) * text["held_out_templates"])
-            self._held_packs[name], self._packs[name] = own[:cut], own[cut:]
+        for item in packs:
+            kept = self._held_packs if is_held_out(item.text, text["held_out_templates"]) else self._packs
+            kept[item.language].append(item)
 
     def draw(self) -> Utterance:
         """Draws one training utterance."""

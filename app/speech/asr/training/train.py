@@ -44,7 +44,8 @@ class Trainer:
         self.tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(tokenizer_dir / "tokenizer.model"))
         self.blank = self.tokenizer.get_piece_size()
         self.ranks = ranks
-        self.pool = ShardPool(data_dir, self.tokenizer, int(time.time()) + rank, rank, ranks)
+        weights = self.settings["kind_weights"]
+        self.pool = ShardPool(data_dir, self.tokenizer, int(time.time()) + rank, weights, rank, ranks)
         self.pool.refresh(limit=1000)
         self.validation = load_shard(data_dir / "validation.npz", self.tokenizer)
         phones = json.loads((data_dir / "phones.json").read_text(encoding="utf-8"))
