@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from app import api
 from app.config import Settings
 from app.conversations.models import Conversation
+from app.errors import AppError
 from app.kit import problem
 from app.kit.clock import SystemClock
 from app.kit.jobs import RecordedJobs
@@ -42,10 +43,14 @@ class EchoBrain:
 
     heard: list[str] = field(default_factory=list)
     hand_over: str | None = None
+    opted_out: bool = False
+    failure: AppError | None = None
 
     async def reply(self, conversation: Conversation, text: str) -> ChatReply:
         self.heard.append(text)
-        return ChatReply((f"heard: {text}",), self.hand_over)
+        if self.failure is not None:
+            raise self.failure
+        return ChatReply((f"heard: {text}",), self.hand_over, self.opted_out)
 
 
 @dataclass

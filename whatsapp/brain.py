@@ -54,16 +54,17 @@ class DialogueBrain:
         )
         reply, state = await self._dialogue.handle_turn(state, understanding, setup.profile, setup.tools)
         await self._conversations.save_dialogue(conversation, state.to_json(), state.language)
-        hand_over = None
+        hand_over, opted_out = None, False
         for action in reply.actions:
             if action.kind in _HANDOVERS:
                 hand_over = action.reason
             elif action.kind is ActionKind.OPT_OUT:
+                opted_out = True
                 evidence = {"conversation_id": conversation.conversation_id, "words": text}
                 await self._suppressions.opt_out(
                     conversation.tenant_id, conversation.phone, EVERY_CHANNEL, evidence, language=state.language
                 )
-        return ChatReply(tuple(say.text for say in reply.says), hand_over)
+        return ChatReply(tuple(say.text for say in reply.says), hand_over, opted_out)
 
 
 def _state_of(conversation: Conversation, profile: AgentProfile) -> DialogueState:

@@ -197,7 +197,11 @@ class Ingest:
             else self._apology(conversation, "media_unsupported")
         )
         text = "\n".join(line.strip() for line in reply.says if line.strip())
-        if text:
+        if text and reply.opted_out:
+            await self._outbox.add_opt_out_confirmation(
+                conversation, text=text[:4096], idempotency_key=f"stop:{message.message_id}"
+            )
+        elif text:
             try:
                 await self._outbox.add_text(
                     conversation,
@@ -217,7 +221,8 @@ class Ingest:
             return await self._brain.reply(conversation, text)
         except AppError as error:
             _log.error("whatsapp.brain_failed", tenant_id=conversation.tenant_id, code=error.code)
-            return self._apology(conversation, "internal_error")
+            words = () if error.code == "no_agent" else self._apology(conversation, "internal_error").says
+            return ChatReply(words, error.code)
 
     def _apology(self, conversation: Conversation, key: str) -> ChatReply:
         pack = self._packs.get(conversation.language or "") or next(iter(self._packs.values()))

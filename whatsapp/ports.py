@@ -8,10 +8,15 @@ from app.conversations.models import Conversation
 
 @dataclass(frozen=True, slots=True)
 class ChatReply:
-    """What the bot writes, in order, joined into one message; `hand_over` names why a person goes on, if one does."""
+    """What the bot writes, in order, joined into one message.
+
+    `hand_over` names why a person goes on, if one does. `opted_out` marks the one confirmation of an opt-out that the
+    customer asked for in this message.
+    """
 
     says: tuple[str, ...]
     hand_over: str | None = None
+    opted_out: bool = False
 
 
 class ChatBrain(Protocol):
@@ -24,6 +29,6 @@ class ChatBrain(Protocol):
         but two: the handover, which it asks for in the reply, and a whole-message opt-out, which never reaches it.
 
         Raises:
-            AppError: It cannot answer; the customer gets the pack's apology.
+            AppError: It cannot answer; the customer gets the pack's apology, and a person goes on.
         """
         ...

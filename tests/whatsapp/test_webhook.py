@@ -14,6 +14,7 @@ import pytest
 from app.compliance.models import ConsentChannel
 from app.conversations.models import Author, Owner
 from app.conversations.ports import OutboxState
+from app.errors import NluError
 from app.language.packs import Pack
 from tests.house import APP_SECRET, CUSTOMER, PHONE_NUMBER_ID, VERIFY_TOKEN, House, TenantDoor
 from whatsapp.models import Kind
@@ -355,3 +356,27 @@ async def test_the_sweep_takes_up_what_a_lost_worker_left(house: House) -> None:
     assert await house.work() >= 1
     assert [m["text"] for m in await messages(tenant)] == ["hello", "heard: hello"]
     assert len(house.graph.state.requests) == 1
+
+
+async def test_an_opt_out_in_other_words_is_confirmed_although_it_holds_at_once(house: House) -> None:
+    tenant = await connected(house)
+    house.brain.opted_out = True
+    house.graph.state.last_inbound[PHONE_NUMBER_ID, WA_ID] = datetime.now(UTC)
+    await post(house, webhook({"messages": [text("wamid.1", "do not ever write to me again")]}))
+    await house.services.suppressions.opt_out(tenant.tenant_id, CUSTOMER, [ConsentChannel.WHATSAPP], {"n": 1})
+    await house.work()
+    said = await messages(tenant)
+    assert [(m["author"], m["delivery"] and m["delivery"]["state"]) for m in said][-1][0] == "bot"
+    assert len(house.graph.state.requests) == 1
+
+
+@pytest.mark.parametrize(("code", "sent"), [("no_agent", 0), ("nlu_failed", 1)])
+async def test_a_bot_that_cannot_answer_leaves_it_to_a_person(house: House, code: str, sent: int) -> None:
+    tenant = await connected(house)
+    house.brain.failure = NluError("as the test asked", code=code)
+    house.graph.state.last_inbound[PHONE_NUMBER_ID, WA_ID] = datetime.now(UTC)
+    await post(house, webhook({"messages": [text("wamid.1", "hello")]}))
+    await house.work()
+    [conversation] = (await tenant.ok("GET", "/v1/conversations"))["data"]
+    assert (conversation["owner"], conversation["handoff_reason"]) == ("person", code)
+    assert len(house.graph.state.requests) == sent
