@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
@@ -39,6 +40,8 @@ from app.telephony.rest import PlivoCallControl, PlivoClients
 from app.telephony.tokens import StreamTokens, TransferTargets
 from app.telephony.webhooks import CarrierUrls, PlivoWebhooks
 from whatsapp.brain import DialogueBrain
+
+IDEMPOTENCY_SWEEP: Final = "idempotency.sweep"
 
 
 class ConfiguredAgents:
@@ -83,7 +86,7 @@ class Process:
 
     def job_functions(self) -> Mapping[str, JobFunction]:
         """Returns every job by name."""
-        return self.rooms.job_functions(self.brain)
+        return {**self.rooms.job_functions(self.brain), IDEMPOTENCY_SWEEP: self.rooms.idempotency.sweep}
 
 
 @dataclass(frozen=True, slots=True)

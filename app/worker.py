@@ -12,10 +12,11 @@ from app.errors import Unavailable
 from app.kit.embedded import celery_url
 from app.kit.jobs import JobFunction, JobLoop, make_celery, register
 from app.kit.logging import setup_logging
-from app.services import open_process
+from app.services import IDEMPOTENCY_SWEEP, open_process
 from whatsapp.tasks import DISPATCH, INGEST, SWEEP, SWEEP_SECONDS
 
-JOB_NAMES = (DISPATCH, INGEST, SWEEP)
+JOB_NAMES = (DISPATCH, INGEST, SWEEP, IDEMPOTENCY_SWEEP)
+IDEMPOTENCY_SWEEP_SECONDS = 3_600
 
 
 class _Jobs:
@@ -53,7 +54,10 @@ def make_worker(settings: Settings) -> Celery:
     loop = JobLoop()
     jobs = _Jobs(settings, loop)
     register(celery, loop, {name: partial(jobs.run, name) for name in JOB_NAMES})
-    celery.conf.beat_schedule = {SWEEP: {"task": SWEEP, "schedule": SWEEP_SECONDS}}
+    celery.conf.beat_schedule = {
+        SWEEP: {"task": SWEEP, "schedule": SWEEP_SECONDS},
+        IDEMPOTENCY_SWEEP: {"task": IDEMPOTENCY_SWEEP, "schedule": IDEMPOTENCY_SWEEP_SECONDS},
+    }
     worker_init.connect(jobs.start, weak=False)
     worker_shutdown.connect(jobs.stop, weak=False)
     return celery

@@ -18,11 +18,12 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock."""
+    """The machine's clock. Wall time comes in whole milliseconds, as the store keeps it."""
 
     def now(self) -> datetime:
         """Returns the current aware UTC time."""
-        return datetime.now(UTC)
+        now = datetime.now(UTC)
+        return now.replace(microsecond=now.microsecond // 1_000 * 1_000)
 
     def monotonic(self) -> float:
         """Returns seconds on a clock that never goes back."""

@@ -31,7 +31,8 @@ def _encode_table() -> NDArray[np.uint8]:
     magnitude = np.minimum(np.abs(linear), 32_635) + 0x84
     exponent = np.floor(np.log2(magnitude)).astype(np.int32) - 7
     mantissa = (magnitude >> (exponent + 3)) & 15
-    return (~(sign | (exponent << 4) | mantissa) & 0xFF).astype(np.uint8)
+    codes: NDArray[np.uint8] = (~(sign | (exponent << 4) | mantissa) & 0xFF).astype(np.uint8)
+    return codes
 
 
 _DECODE: Final = _decode_table()
@@ -40,13 +41,15 @@ _ENCODE: Final = _encode_table()
 
 def decode_mulaw(mulaw: bytes) -> Float32:
     """Returns float32[n] in [-1, 1], mono, 8 kHz, from n mu-law bytes."""
-    return _DECODE[np.frombuffer(mulaw, dtype=np.uint8)]
+    samples: Float32 = _DECODE[np.frombuffer(mulaw, dtype=np.uint8)]
+    return samples
 
 
 def encode_mulaw(samples: Float32) -> bytes:
     """Returns n mu-law bytes from float32[n] in [-1, 1], mono, 8 kHz; louder samples are clipped."""
     linear = np.clip(np.rint(samples * 32_767.0), -32_768, 32_767).astype(np.int32)
-    return _ENCODE[linear + 32_768].tobytes()
+    codes: NDArray[np.uint8] = _ENCODE[linear + 32_768]
+    return codes.tobytes()
 
 
 def silence(duration_ms: int) -> bytes:
