@@ -13,14 +13,14 @@ import signal
 import sys
 from typing import Any
 
-from neosqlite.collection.cursor import Cursor  # type: ignore[import-untyped]
-from neosqlite.collection.json_helpers import neosqlite_json_dumps  # type: ignore[import-untyped]
-from neosqlite.collection.query_helper import QueryHelper  # type: ignore[import-untyped]
-from neosqlite.collection.query_helper.utils import _convert_bytes_to_binary  # type: ignore[import-untyped]
-from neosqlite.collection.sql_translator_unified import SQLTranslator  # type: ignore[import-untyped]
-from neosqlite.sql_utils import quote_table_name  # type: ignore[import-untyped]
-from nx_27017.handler import NeoSQLiteHandler  # type: ignore[import-untyped]
-from nx_27017.server import handle_client  # type: ignore[import-untyped]
+from neosqlite.collection.cursor import Cursor
+from neosqlite.collection.json_helpers import neosqlite_json_dumps
+from neosqlite.collection.query_helper import QueryHelper
+from neosqlite.collection.query_helper.utils import _convert_bytes_to_binary
+from neosqlite.collection.sql_translator_unified import SQLTranslator
+from neosqlite.sql_utils import quote_table_name
+from nx_27017.handler import NeoSQLiteHandler
+from nx_27017.server import handle_client
 
 from app.kit.embedded_operators import apply_update, to_sql
 
