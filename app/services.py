@@ -133,7 +133,10 @@ def _load_mind(settings: Settings) -> Mind:
     registry = PackRegistry.load(settings.packs_dir)
     load_profiles()
     identifier(registry.packs)
-    return Mind(registry, Understander(registry, settings.data_dir / "models"), DialogueEngine(registry))
+    understander = Understander(registry, settings.data_dir / "models")
+    for pack in registry.packs:
+        understander.understand(pack.manifest.native_name, enabled=registry.tags, current_language=pack.tag)
+    return Mind(registry, understander, DialogueEngine(registry))
 
 
 @asynccontextmanager
