@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from app.config import Settings
 from app.demo.children import Child, free_port
-from app.demo.seed import PHONE_NUMBER_ID, Accounts, DemoTenant, Seeder
+from app.demo.seed import Accounts, DemoTenant, Seeder
 from app.errors import ConfigError
 from app.kit.embedded import EmbeddedServices
 from app.language.loader import PackRegistry
@@ -24,7 +24,6 @@ from app.simulate.ringing import Target
 WHATSAPP_WEBHOOK: Final = "/v1/whatsapp/webhook"
 TRAINING_SECONDS: Final = 180.0
 READY_SECONDS: Final = 90.0
-FIRST_NUMBER: Final = 918047000001
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +127,14 @@ class DemoStack:
         operator_key = secrets.token_urlsafe(32)
         environment = self._environment(stores, operator_key, graph.url)
         await self._start_children(environment)
-        numbers = {tag: f"+{FIRST_NUMBER + index}" for index, tag in enumerate(packs.tags)}
+        earlier = DemoTenant.read(settings.data_dir)
         async with Seeder(self.url, operator_key) as seeder:
-            self.tenant = await seeder.seed(accounts, numbers, orders_url=shop.url, graph_url=graph.url)
+            self.tenant = await seeder.seed(
+                accounts, packs.tags, orders_url=shop.url, graph_url=graph.url, earlier=earlier
+            )
         self.tenant.save(settings.data_dir)
-        self._tell(Part("demo tenant, seeded over REST", ", ".join(f"{tag} {n}" for tag, n in numbers.items())))
+        lines = ", ".join(f"{tag} {number}" for tag, number in self.tenant.numbers.items())
+        self._tell(Part("demo tenant, seeded over REST", lines))
 
     async def _start_children(self, environment: dict[str, str]) -> None:
         logs = self._settings.data_dir / "logs"
@@ -158,7 +160,7 @@ class DemoStack:
             for name, body in pack.whatsapp_templates.items()
         }
         return GraphConfig(
-            numbers={PHONE_NUMBER_ID: self._accounts.whatsapp_token},
+            numbers={self._accounts.phone_number_id: self._accounts.whatsapp_token},
             app_secret=self._accounts.whatsapp_secret,
             webhook_url=self.url + WHATSAPP_WEBHOOK,
             templates=bodies,

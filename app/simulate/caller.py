@@ -83,6 +83,7 @@ class Caller:
         self._last_loud = 0.0
         self._mark = 0.0
         self._sentences_seen = 0
+        self._last_step = 0
         self._replies_used = [0] * len(script.replies)
         self._call: SimulatedCall | None = None
 
@@ -133,10 +134,11 @@ class Caller:
         if step.hang_up:
             await self._line().hang_up()
         elif step.press is not None:
+            self._last_step = number
             await self._press(label, step.press, step.answered)
         elif spoken is not None:
-            words = step.say.words if step.say else str(step.wav)
-            await self._speak(label, spoken, words, step)
+            self._last_step = number
+            await self._speak(label, spoken, _words(step), step)
 
     async def _wait(self, label: str, step: Step) -> None:
         if step.interrupt_after_ms is not None:
@@ -181,13 +183,20 @@ class Caller:
         for number, reply in enumerate(self._script.scenario.replies):
             if self._replies_used[number] < reply.at_most and re.search(reply.when, asked, re.IGNORECASE):
                 self._replies_used[number] += 1
-                await self._say_reply(number, reply)
+                await self._give(number, reply)
                 return True
         return False
 
-    async def _say_reply(self, number: int, reply: Reply) -> None:
+    async def _give(self, number: int, reply: Reply) -> None:
         await asyncio.sleep(self._random.uniform(*REACTION_SECONDS) / 2)
-        await self._speak(f"replies[{number}]", self._script.replies[number], reply.say.words)
+        label, spoken, last = f"replies[{number}]", self._script.replies[number], self._last_step
+        step = self._script.scenario.steps[last]
+        if reply.say is not None and spoken is not None:
+            await self._speak(label, spoken, reply.say.words)
+        elif step.press is not None:
+            await self._press(label, step.press, answered=True)
+        elif (again := self._script.again[last]) is not None:
+            await self._speak(label, again, _words(step))
 
     async def _new_sentences(self) -> Sequence[str]:
         if self._words is None:
@@ -258,3 +267,7 @@ class Caller:
             await asyncio.wait_for(waiting, seconds)
         except TimeoutError as error:
             raise GaveUp(otherwise) from error
+
+
+def _words(step: Step) -> str:
+    return step.say.words if step.say is not None else str(step.wav or "")

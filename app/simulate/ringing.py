@@ -1,6 +1,7 @@
 """Rings a server with scenarios: one simulated carrier, one voice box, any number of callers at once."""
 
 import asyncio
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -71,8 +72,11 @@ def voiced(scenarios: Sequence[tuple[Scenario, Path]]) -> list[Script]:
 
 def renumbered(script: Script, offset: int) -> Script:
     """Returns the script for the `offset`th caller of the same scenario: another telephone number."""
-    number = f"+{int(script.scenario.from_number[1:]) + offset}"
-    return replace(script, scenario=script.scenario.model_copy(update={"from_number": number}))
+    return _from(script, int(script.scenario.from_number[1:]) + offset)
+
+
+def _from(script: Script, number: int) -> Script:
+    return replace(script, scenario=script.scenario.model_copy(update={"from_number": f"+{number}"}))
 
 
 async def ring(
@@ -96,6 +100,8 @@ async def ring(
         tell: Is told what the caller does, line by line.
         on_call: Is given the call before it rings.
     """
+    if script.scenario.new_caller:
+        script = _from(script, int(script.scenario.from_number[1:-6]) * 10**6 + secrets.randbelow(10**6))
     scenario = script.scenario
     words = StoredWords(readback) if readback is not None else None
     caller = Caller(script, words=words, seed=seed, tell=tell)

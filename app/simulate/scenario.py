@@ -67,6 +67,7 @@ class Step(_Part):
     """One thing the caller does, and what it waits for first."""
 
     say: Say | None = None
+    again: Say | None = Field(default=None, description="How it is said when the agent asks again; None: slower")
     wav: Path | None = Field(default=None, description="8 kHz mono, 16-bit or mu-law; relative to the scenario file")
     press: str | None = Field(default=None, pattern=r"^[0-9*#A-D]{1,32}$")
     hang_up: bool = False
@@ -87,6 +88,8 @@ class Step(_Part):
             raise ValueError(f"a step does one thing, not {' and '.join(acts)}; make it {len(acts)} steps")
         if not acts and self.wait_for == "agent_done" and not self.pause_ms:
             raise ValueError("a step needs say, wav, press, hang_up, wait_for or pause_ms")
+        if self.again is not None and self.say is None:
+            raise ValueError("again needs say")
         if self.hang_up_after_ms is not None and self.say is None and self.wav is None:
             raise ValueError("hang_up_after_ms needs say or wav")
         if self.interrupt_after_ms is not None and self.wait_for != "agent_done":
@@ -98,8 +101,15 @@ class Reply(_Part):
     """How the caller answers a question that may or may not come, such as "did I hear 4512?"."""
 
     when: str = Field(description="A regular expression over the agent's last words")
-    say: Say
+    say: Say | None = None
+    repeat: bool = Field(default=False, description="Says the words of the last step over again")
     at_most: int = Field(default=2, ge=1, le=10)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.say is None) != self.repeat:
+            raise ValueError("a reply has say or repeat: true")
+        return self
 
     @field_validator("when")
     @classmethod
@@ -159,6 +169,7 @@ class Scenario(_Part):
     language: Tag
     voices: dict[Tag, str] = Field(min_length=1, description="BCP-47 tag -> espeak voice with variant")
     from_number: str = Field(pattern=r"^\+[1-9][0-9]{6,14}$")
+    new_caller: bool = Field(default=False, description="Rings from another number each time, as one never heard of")
     dials: Tag | None = Field(default=None, description="Which language's line is rung; None: the caller's own")
     steps: tuple[Step, ...] = Field(min_length=1, max_length=50)
     replies: tuple[Reply, ...] = Field(default=(), max_length=20)
@@ -169,7 +180,8 @@ class Scenario(_Part):
 
     @model_validator(mode="after")
     def _voices_for_all(self) -> Self:
-        says = [step.say for step in self.steps if step.say] + [reply.say for reply in self.replies]
+        every = [part for step in self.steps for part in (step.say, step.again)]
+        says = [say for say in (*every, *(reply.say for reply in self.replies)) if say is not None]
         used = {self.language}
         for say in says:
             used |= {say.language or self.language} | {span.language for span in say.spans if span.language}

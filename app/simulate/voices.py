@@ -11,7 +11,7 @@ import numpy as np
 from app.errors import ConfigError, TtsError
 from app.simulate.media import Mouth
 from app.simulate.playout import FRAME_BYTES
-from app.simulate.scenario import Say, Scenario, Span, Step
+from app.simulate.scenario import Say, Scenario, Span
 from app.speech.audio import RATE_HZ, Float32, decode_mulaw, encode_mulaw, silence
 from app.speech.tts.engine import TtsEngine, Voice
 
@@ -19,6 +19,7 @@ _LOUD: Final = 400 / 32_768
 """The level above which a sample counts as speech; the simulated carrier's loudspeaker uses the same."""
 _SEED: Final = 20_261_121
 _NOISE_SECONDS: Final = 4
+_SLOWER: Final = 0.8
 _TYPICAL_SPEECH_RMS: Final = 0.12
 
 
@@ -51,11 +52,19 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A scenario with its audio: `steps[i]` and `replies[i]` belong to the scenario's own; None: nothing is said."""
+    """A scenario with its audio; None: nothing is said.
+
+    Attributes:
+        scenario: Who says what.
+        steps: The words of each step.
+        again: The same, as they are said when the agent asks again.
+        replies: The words of each reply; None: the last step's over again.
+    """
 
     scenario: Scenario
     steps: tuple[Spoken | None, ...]
-    replies: tuple[Spoken, ...]
+    again: tuple[Spoken | None, ...]
+    replies: tuple[Spoken | None, ...]
 
     def mouth(self) -> Mouth:
         """Returns the caller's mouth, in noise if the scenario wants it."""
@@ -93,21 +102,26 @@ def prepare(scenario: Scenario, engine: TtsEngine, folder: Path) -> Script:
     Raises:
         ConfigError: A voice is unknown, or a WAV file cannot be used.
     """
-    steps = tuple(_step(scenario, number, step, engine, folder) for number, step in enumerate(scenario.steps))
-    replies = tuple(
-        Spoken.of(_voiced(scenario, reply.say, engine, f"replies[{number}]"), f"{scenario.name}: replies[{number}]")
-        for number, reply in enumerate(scenario.replies)
-    )
-    return Script(scenario, steps, replies)
+    steps: list[Spoken | None] = []
+    again: list[Spoken | None] = []
+    replies: list[Spoken | None] = []
+    for number, step in enumerate(scenario.steps):
+        place = f"steps[{number}]"
+        if step.say is not None:
+            steps.append(_spoken(scenario, step.say, engine, f"{place}.say"))
+            slower = step.say.model_copy(update={"rate": round(step.say.rate * _SLOWER)})
+            again.append(_spoken(scenario, step.again or slower, engine, f"{place}.again"))
+        else:
+            recorded = Spoken.of(read_wav(folder / step.wav), f"{scenario.name}: {place}.wav") if step.wav else None
+            steps.append(recorded)
+            again.append(recorded)
+    for number, reply in enumerate(scenario.replies):
+        replies.append(_spoken(scenario, reply.say, engine, f"replies[{number}].say") if reply.say else None)
+    return Script(scenario, tuple(steps), tuple(again), tuple(replies))
 
 
-def _step(scenario: Scenario, number: int, step: Step, engine: TtsEngine, folder: Path) -> Spoken | None:
-    place = f"steps[{number}]"
-    if step.say is not None:
-        return Spoken.of(_voiced(scenario, step.say, engine, place), f"{scenario.name}: {place}.say")
-    if step.wav is not None:
-        return Spoken.of(read_wav(folder / step.wav), f"{scenario.name}: {place}.wav")
-    return None
+def _spoken(scenario: Scenario, say: Say, engine: TtsEngine, place: str) -> Spoken:
+    return Spoken.of(_voiced(scenario, say, engine, place), f"{scenario.name}: {place}")
 
 
 def _voiced(scenario: Scenario, say: Say, engine: TtsEngine, place: str) -> bytes:

@@ -50,7 +50,7 @@ def patient(script: Script) -> Script:
     steps = (Step(wait_for="agent_done", pause_ms=3_000), *scenario.steps)
     expect = Expect(heard=("रास्ते में है",), intents=("order_status",), events=("stage_failed",))
     changed = scenario.model_copy(update={"steps": steps, "expect": expect})
-    return Script(changed, (None, *script.steps), script.replies)
+    return Script(changed, (None, *script.steps), (None, *script.again), script.replies)
 
 
 async def test_a_killed_speech_worker_is_apologised_for_restarted_and_the_call_goes_on(stack: DemoStack) -> None:

@@ -28,6 +28,7 @@ class LoudnessAgent:
     def __init__(self, *, answers: int = 99, yields: bool = True, hangs_up_after: int = 99) -> None:
         self.digits = ""
         self.answered = 0
+        self.longest_voice_frames = 0
         self._most = answers
         self._yields = yields
         self._hang_up = hangs_up_after
@@ -52,6 +53,7 @@ class LoudnessAgent:
                     await self._answer(socket)
             else:
                 quiet, voiced = 0, voiced + 1
+                self.longest_voice_frames = max(self.longest_voice_frames, voiced)
                 if voiced == 3 and self._yields and time.monotonic() < self._until:
                     self._until = 0.0
                     await socket.send(json.dumps({"event": "clearAudio", "streamId": stream_id}))
@@ -106,7 +108,9 @@ async def lived(
         patience_seconds=patience_seconds,
     )
     spoken = Spoken.of(LOUD * 25, "test")
-    script = Script(scenario, tuple(spoken if step.say else None for step in steps), tuple(spoken for _ in replies))
+    said = tuple(spoken if step.say else None for step in steps)
+    again = tuple(Spoken.of(LOUD * 40, "test") if step.say else None for step in steps)
+    script = Script(scenario, said, again, tuple(spoken if reply.say else None for reply in replies))
     server = Server()
     server.handler = agent
     async with serve(server.media, "127.0.0.1", 0, compression=None) as sockets:
@@ -159,6 +163,14 @@ async def test_a_question_that_may_come_is_answered_and_then_the_scenario_goes_o
     assert outcome.complaints == ()
 
 
+async def test_asked_again_the_caller_says_the_same_more_slowly(plivo: SimulatedPlivo) -> None:
+    agent = LoudnessAgent()
+    reply = Reply(when="say that again", repeat=True)
+    outcome = await lived(plivo, agent, SAY, replies=(reply,), words=Words("welcome", "say that again", "fine"))
+    assert [turn.words for turn in outcome.turns] == ["एक", "एक"]
+    assert agent.longest_voice_frames == 40 and agent.answered == 2
+
+
 async def test_a_silent_agent_is_complained_about(plivo: SimulatedPlivo) -> None:
     outcome = await lived(plivo, LoudnessAgent(answers=0), SAY, SAY, patience_seconds=0.8)
     assert outcome.complaints == ("steps[1]: the agent did not speak within 0.8 s",)
@@ -186,6 +198,6 @@ async def test_a_call_that_does_not_come_up_is_the_carriers(plivo: SimulatedPliv
     scenario = Scenario(
         name="t", summary="t", language="x", voices={"x": "y"}, from_number="+919876500001", steps=(SAY,)
     )
-    caller = Caller(Script(scenario, (Spoken.of(LOUD, "t"),), ()))
+    caller = Caller(Script(scenario, (Spoken.of(LOUD, "t"),), (None,), ()))
     outcome = await caller.live(plivo.call(Parties("1", "2", "http://127.0.0.1:9/answer"), auth_id=AUTH_ID))
     assert outcome.ended_by == "carrier" and "did not come up" in outcome.complaints[0]

@@ -57,12 +57,23 @@ def test_spans_are_voiced_in_their_language_and_joined(tmp_path: Path) -> None:
     box = ToneBox()
     say = Say(spans=(Span(text="एक", pause_ms=500), Span(text="two", language="en-IN")))
     script = prepare(scenario(Step(say=say)), box, tmp_path)
-    assert [(text, voice.name) for text, voice in box.asked] == [("एक", "hi+m5"), ("two", "en-us+f4")]
+    assert [(text, voice.name) for text, voice in box.asked[:2]] == [("एक", "hi+m5"), ("two", "en-us+f4")]
     assert script.steps[0] is not None and len(script.steps[0].mulaw) == (200 + 500 + 200) * 8
 
 
+def test_what_is_asked_for_again_is_said_more_slowly_or_as_told(tmp_path: Path) -> None:
+    box = ToneBox()
+    prepare(scenario(Step(say=Say(text="एक दो")), Step(say=Say(text="तीन"), again=Say(text="तीन, तीन"))), box, tmp_path)
+    assert [(text, voice.rate_wpm) for text, voice in box.asked] == [
+        ("एक दो", 150),
+        ("एक दो", 120),
+        ("तीन", 150),
+        ("तीन, तीन", 150),
+    ]
+
+
 def test_an_unknown_voice_and_silence_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"steps\[0\]: no voice"):
+    with pytest.raises(ConfigError, match=r"steps\[0\].say: no voice"):
         prepare(scenario(Step(say=Say(text="a", voice="xx+m9"))), ToneBox(), tmp_path)
     (tmp_path / "quiet.wav").write_bytes(wav_header(1, 800) + b"\xff" * 800)
     with pytest.raises(ConfigError, match="nothing can be heard"):
