@@ -11,7 +11,8 @@ from app.speech import wire
 from app.speech.asr.engine import Transcript
 from app.speech.process import WorkerProcess
 
-_FLUSH_SECONDS: Final = 0.008
+_FLUSH_SECONDS: Final = 0.012
+_WINDOW_BYTES: Final = 256
 _FINISH_SECONDS: Final = 1.5
 
 
@@ -91,7 +92,7 @@ class Ears:
             self._free.append(ear.slot)
 
     def post(self, command: list[Any], *, now: bool = False) -> None:
-        """Queues a command; everything queued within 8 ms travels in one message."""
+        """Queues a command; everything queued within 12 ms travels in one message."""
         if not self._worker.is_ready:
             return
         self._outbox.append(command)
@@ -149,7 +150,6 @@ class Ears:
         self._outbox = []
         for ear in self._ears.values():
             self.post([wire.OPEN, ear.slot])
-            ear.received_bytes = 0
             ear.listener.on_hearing_restored()
 
     def _lose(self) -> None:
@@ -163,18 +163,21 @@ class Ears:
 class Ear:
     """One call's slot in the speech worker."""
 
-    __slots__ = ("_ears", "listener", "received_bytes", "slot")
+    __slots__ = ("_ears", "_pending", "listener", "slot")
 
     def __init__(self, ears: Ears, slot: int, listener: VoiceListener) -> None:
         self._ears = ears
         self.slot = slot
         self.listener = listener
-        self.received_bytes = 0
+        self._pending = bytearray()
 
     def push(self, mulaw: bytes) -> None:
-        """Hands over 8 kHz mu-law audio of the caller; the hot path."""
-        self.received_bytes += len(mulaw)
-        self._ears.post([wire.AUDIO, self.slot, mulaw])
+        """Takes 8 kHz mu-law audio of the caller; the hot path. It travels once it fills a window of the VAD."""
+        self._pending += mulaw
+        if len(self._pending) >= _WINDOW_BYTES:
+            whole = len(self._pending) - len(self._pending) % _WINDOW_BYTES
+            self._ears.post([wire.AUDIO, self.slot, bytes(self._pending[:whole])])
+            del self._pending[:whole]
 
     def begin(self, from_ms: int) -> None:
         """Opens an utterance that starts at a position of this ear's audio (at most 2 s back)."""

@@ -19,6 +19,23 @@ _STEADY_SECONDS: Final = 10.0
 _log = structlog.get_logger("speech")
 
 
+class _Pipe(asyncio.Protocol):
+    """Our end of the socket pair: messages in as they come, without a task or a stream between."""
+
+    def __init__(self, on_message: Callable[[list[Any]], None]) -> None:
+        self._on_message = on_message
+        self._unpacker = wire.Unpacker()
+        self.closed = asyncio.get_running_loop().create_future()
+
+    def data_received(self, data: bytes) -> None:
+        for message in self._unpacker.feed(data):
+            self._on_message(message)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+
 class WorkerProcess:
     """Keeps one worker alive.
 
@@ -40,7 +57,7 @@ class WorkerProcess:
         self._on_message = on_message
         self._on_ready = on_ready
         self._on_lost = on_lost
-        self._writer: asyncio.StreamWriter | None = None
+        self._transport: asyncio.WriteTransport | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
@@ -76,9 +93,9 @@ class WorkerProcess:
         Raises:
             SpeechWorkerLost: There is no living worker.
         """
-        if self._writer is None or not self._ready.is_set():
+        if self._transport is None or not self._ready.is_set():
             raise SpeechWorkerLost(f"the {self._role} worker is restarting")
-        self._writer.write(wire.encode(message))
+        self._transport.write(wire.encode(message))
 
     async def close(self) -> None:
         """Ends the worker and waits for it."""
@@ -95,8 +112,6 @@ class WorkerProcess:
             started = loop.time()
             try:
                 await self._serve_once()
-            except (asyncio.IncompleteReadError, ConnectionError):
-                pass
             finally:
                 await self._reap()
             failures = 0 if loop.time() - started > _STEADY_SECONDS else failures + 1
@@ -118,20 +133,26 @@ class WorkerProcess:
                 env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
                 start_new_session=True,
             )
-        reader, self._writer = await asyncio.open_connection(sock=ours, limit=1 << 22)
-        await wire.receive(reader)
+        pipe: _Pipe
+        self._transport, pipe = await asyncio.get_running_loop().create_connection(
+            lambda: _Pipe(self._receive), sock=ours
+        )
+        await pipe.closed
+
+    def _receive(self, message: list[Any]) -> None:
+        if message[0] != wire.READY:
+            self._on_message(message)
+            return
         self._ready.set()
-        _log.info("speech.worker_ready", role=self._role, pid=self._process.pid)
+        _log.info("speech.worker_ready", role=self._role, pid=self.pid)
         self._on_ready()
-        while True:
-            self._on_message(await wire.receive(reader))
 
     async def _reap(self) -> None:
         was_ready = self._ready.is_set()
         self._ready.clear()
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()

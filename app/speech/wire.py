@@ -11,7 +11,6 @@ From the mouth: [READY, info]  [SPEECH, request, mulaw, last]  [FAILED, request,
 A transcript travels as [text, confidence, [[word, start_ms, end_ms, confidence], ...]].
 """
 
-import asyncio
 import socket
 import struct
 from typing import Any, Final
@@ -43,43 +42,17 @@ def encode(message: Any) -> bytes:
     return _LENGTH.pack(len(body)) + body
 
 
-async def receive(reader: asyncio.StreamReader) -> Any:
-    """Returns the next message.
+class Unpacker:
+    """Cuts a byte stream into messages."""
 
-    Raises:
-        asyncio.IncompleteReadError: The other side is gone.
-    """
-    (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
-    return msgpack.unpackb(await reader.readexactly(length))
+    __slots__ = ("_buffer",)
 
-
-class BlockingPipe:
-    """The worker's end: reads everything that has arrived, waits only when nothing has."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
+    def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def send(self, message: Any) -> None:
-        """Sends one message."""
-        self._socket.sendall(encode(message))
-
-    def receive_all(self) -> list[Any]:
-        """Returns all whole messages, at least one.
-
-        Raises:
-            EOFError: The media process is gone.
-        """
-        messages = self._whole()
-        while not messages:
-            data = self._socket.recv(1 << 18)
-            if not data:
-                raise EOFError
-            self._buffer += data
-            messages = self._whole()
-        return messages
-
-    def _whole(self) -> list[Any]:
+    def feed(self, data: bytes) -> list[Any]:
+        """Returns the messages that `data` completes."""
+        self._buffer += data
         messages = []
         while len(self._buffer) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._buffer)
@@ -88,6 +61,32 @@ class BlockingPipe:
                 break
             messages.append(msgpack.unpackb(bytes(self._buffer[_LENGTH.size : end])))
             del self._buffer[:end]
+        return messages
+
+
+class BlockingPipe:
+    """The worker's end: reads everything that has arrived, waits only when nothing has."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._unpacker = Unpacker()
+
+    def send(self, message: Any) -> None:
+        """Sends one message."""
+        self._socket.sendall(encode(message))
+
+    def receive_all(self) -> list[Any]:
+        """Returns all whole messages that have come, at least one.
+
+        Raises:
+            EOFError: The media process is gone.
+        """
+        messages: list[Any] = []
+        while not messages:
+            data = self._socket.recv(1 << 18)
+            if not data:
+                raise EOFError
+            messages = self._unpacker.feed(data)
         return messages
 
 
