@@ -21,11 +21,11 @@ _REMEMBERED_GAINS = 100_000
 class BeamSettings:
     """The search's size and weights; the defaults were tuned on held-out synthetic calls."""
 
-    width: int = 6
+    width: int = 10
     lowest_log_prob: float = -5.0
     sure_blank_log_prob: float = -0.01
-    language_weight: float = 0.35
-    piece_bonus: float = 0.7
+    language_weight: float = 0.5
+    piece_bonus: float = 2.0
     widest_gap: float = 9.0
 
 

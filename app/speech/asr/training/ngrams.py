@@ -66,9 +66,24 @@ def estimate(
     return log_probs, backoffs
 
 
-def main(recipe_path: Path, tokenizer_model: Path, out_path: Path, packs_dir: Path | None = None) -> int:
-    """Draws text as training does, held-out templates apart, and writes `ngrams.model`; returns its n-grams."""
+def main(
+    recipe_path: Path, tokenizer_model: Path, out_path: Path, packs_dir: Path | None = None, hold_out: bool = True
+) -> int:
+    """Draws text as training does and writes `ngrams.model`.
+
+    Args:
+        recipe_path: the recipe (`ngrams`).
+        tokenizer_model: the tokenizer whose pieces are counted.
+        out_path: where `ngrams.model` goes.
+        packs_dir: the language packs, whose sentences join the text.
+        hold_out: leaves held-out templates, pack sentences and words out, to measure with; False to serve.
+
+    Returns:
+        How many n-grams were kept.
+    """
     recipe = load_recipe(recipe_path)
+    if not hold_out:
+        recipe["text"] |= {"held_out_templates": 0.0, "held_out_words": 0.0}
     settings = recipe["ngrams"]
     recipe["text"]["mix"] = settings["mix"]
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(tokenizer_model))
