@@ -45,7 +45,7 @@ async def open_streams(stack: DemoStack) -> float:
 
 
 def patient(script: Script) -> Script:
-    """The Hindi order call, but the caller waits for the apology before the first word and tolerates it."""
+    """The keypad call, but the caller hears the apology out before the first word."""
     scenario = script.scenario
     steps = (Step(wait_for="agent_done", pause_ms=3_000), *scenario.steps)
     expect = Expect(heard=("रास्ते में है",), intents=("order_status",), events=("stage_failed",))
@@ -54,7 +54,7 @@ def patient(script: Script) -> Script:
 
 
 async def test_a_killed_speech_worker_is_apologised_for_restarted_and_the_call_goes_on(stack: DemoStack) -> None:
-    (script,) = scripts_of(["order-status-hindi"])
+    (script,) = scripts_of(["keypad-order"])
     calls: list[SimulatedCall] = []
     before = listener_of(stack).pid
     async with stack.readback() as readback:
