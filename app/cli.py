@@ -112,6 +112,7 @@ async def _serve(settings: Settings) -> None:
     import uvicorn
 
     from app.kit.embedded import EmbeddedServices
+    from app.telephony.sockets import MediaSocketProtocol
 
     async with EmbeddedServices(settings.data_dir, settings.mongodb_url, settings.redis_url) as stores:
         given = settings.model_copy(update={"mongodb_url": stores.mongodb_url, "redis_url": stores.redis_url})
@@ -121,7 +122,8 @@ async def _serve(settings: Settings) -> None:
             port=given.port,
             log_config=None,
             access_log=False,
-            ws_max_size=2**20,
+            ws=MediaSocketProtocol,
+            ws_max_size=2**17,
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=10,
         )
