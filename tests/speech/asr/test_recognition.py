@@ -1,4 +1,4 @@
-"""Whether the shipped model hears callers of voices kept out of training; bounds are generous, figures are in its card."""
+"""Whether the shipped model hears voices kept out of its training; the bounds are generous, figures are in its card."""
 
 from __future__ import annotations
 
