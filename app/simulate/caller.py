@@ -181,7 +181,8 @@ class Caller:
             return False
         asked = " ".join(await self._new_sentences())
         for number, reply in enumerate(self._script.scenario.replies):
-            if self._replies_used[number] < reply.at_most and re.search(reply.when, asked, re.IGNORECASE):
+            due = self._last_step >= reply.after_step and self._replies_used[number] < reply.at_most
+            if due and re.search(reply.when, asked, re.IGNORECASE):
                 self._replies_used[number] += 1
                 await self._give(number, reply)
                 return True

@@ -103,6 +103,7 @@ class Reply(_Part):
     when: str = Field(description="A regular expression over the agent's last words")
     say: Say | None = None
     repeat: bool = Field(default=False, description="Says the words of the last step over again")
+    after_step: int = Field(default=0, ge=0, description="Only once this step was taken; steps count from 0")
     at_most: int = Field(default=2, ge=1, le=10)
 
     @model_validator(mode="after")
