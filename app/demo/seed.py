@@ -31,8 +31,15 @@ class Accounts:
     @classmethod
     def invent(cls) -> Self:
         """Returns accounts with random ids and secrets."""
-        auth_id = "MA" + secrets.token_hex(9).upper()
-        return cls(auth_id, *(secrets.token_urlsafe(24) for _ in range(5)), str(10**14 + secrets.randbelow(10**14)))
+        return cls(
+            plivo_auth_id="MA" + secrets.token_hex(9).upper(),
+            plivo_auth_token=secrets.token_urlsafe(24),
+            whatsapp_token=secrets.token_urlsafe(24),
+            whatsapp_secret=secrets.token_urlsafe(24),
+            whatsapp_verify_token=secrets.token_urlsafe(24),
+            orders_token=secrets.token_urlsafe(24),
+            phone_number_id=str(10**14 + secrets.randbelow(10**14)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
