@@ -114,11 +114,13 @@ class LookupDesk:
 def joined(part: str, digits: str, slot: DigitsSlot) -> str:
     """Returns the number after hearing `digits`, given the part heard before.
 
-    A complete number that starts with the part was said over from the start; anything else continues it, unless that
-    would be too long while the digits alone are a number.
+    A complete number that holds the part's digits in their order was said over from the start (of the first attempt
+    some digits were not heard); anything else continues it, unless that would be too long while the digits alone are
+    a number.
     """
     if part and len(digits) >= slot.fewest_digits:
-        if digits.startswith(part) or len(part) + len(digits) > slot.most_digits:
+        rest = iter(digits)
+        if all(digit in rest for digit in part) or len(part) + len(digits) > slot.most_digits:
             return digits
     return part + digits
 

@@ -11,7 +11,8 @@ from structlog.typing import EventDict, Processor
 
 _PERSONAL = "pii"
 _TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
-_QUIET = ("pymongo", "httpx", "httpcore", "kombu", "amqp", "asyncio")
+_QUIET = ("pymongo", "httpx", "httpcore", "kombu", "amqp", "asyncio", "uvicorn.error")
+"""Libraries whose warnings are enough; uvicorn's own lines also show socket paths, which hold one-use tokens."""
 
 
 def setup_logging(*, json: bool, level: str = "INFO", stream: TextIO | None = None) -> None:

@@ -322,7 +322,7 @@ class Database:
 
     def system(self, reason: str) -> SystemStore:
         """Returns the store across tenants and logs why it was asked for."""
-        _log.info("store.cross_tenant", reason=reason)
+        _log.debug("store.cross_tenant", reason=reason)
         return SystemStore(self._database, reason)
 
     async def ensure_indexes(self, indexes: Sequence[IndexSpec]) -> None:

@@ -64,6 +64,12 @@ async def test_a_number_said_over_from_the_start_is_not_joined(talk: Conversatio
     assert says_key(await talk.say("inform", digits="4512"), talk.language, "order_status_shipped")
 
 
+async def test_a_number_said_over_after_a_digit_was_lost_is_not_joined(talk: Conversation) -> None:
+    await talk.say("order_status")
+    await talk.say("inform", digits="42")
+    assert says_key(await talk.say("inform", digits="4512"), talk.language, "order_status_shipped")
+
+
 async def test_a_doubtful_number_is_said_back(talk: Conversation) -> None:
     await talk.say("order_status")
     reply = await talk.say("inform", digits="4513", sure=0.4)
