@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 from redis.asyncio import Redis
 
 from app import api
@@ -161,6 +161,9 @@ async def open_call_stack(process: Process) -> AsyncIterator[CallStack]:
         calls = _call_service(process, ears, thinker)
         metrics = CollectorRegistry()
         counters = TelephonyMetrics(metrics)
+        Gauge("vaanisetu_calls_live", "Live calls", registry=metrics).set_function(lambda: calls.live.count)
+        slots = Gauge("vaanisetu_speech_slots_open", "Calls that the listening worker serves", registry=metrics)
+        slots.set_function(lambda: ears.open_count)
         urls = CarrierUrls(settings.public_url)
         tokens = StreamTokens(process.redis, max_call_seconds=settings.max_call_seconds)
         transfers = TransferTargets(process.redis)

@@ -1,0 +1,229 @@
+"""Calls in the embedded store: rung, recorded, ended, read back over REST, and kept from other tenants."""
+
+import asyncio
+import wave
+from collections.abc import AsyncIterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from app.auth.guard import current_subject
+from app.auth.models import SCOPES, AuthSubject
+from app.calls import endpoints
+from app.calls.events import CallEvent, CallEventKind
+from app.calls.models import CallStatus
+from app.calls.ports import CarrierAccount, Direction, NumberRoute, StreamClaim
+from app.calls.recorder import CallRecorder
+from app.calls.repository import INDEXES, CallRepository
+from app.calls.service import CallService
+from app.dialogue.agents import AgentSetup
+from app.dialogue.turn import AgentProfile
+from app.errors import Conflict, NotFound, Unavailable
+from app.kit import problem
+from app.kit.clock import SystemClock
+from app.kit.crypto import MasterKey
+from app.kit.mongo import Database
+from app.kit.vault import Vault
+from app.speech.audio import FRAME_BYTES, silence
+
+pytestmark = pytest.mark.integration
+
+ROUTE = NumberRoute("tenant_a", "agent_a", "+918047000001", "MA", "token")
+OTHER = NumberRoute("tenant_b", "agent_b", "+918047000002", "MA", "token")
+
+
+class Thinker:
+    def prepare_opening(self, profile: AgentProfile) -> None: ...
+
+
+class Agents:
+    async def setup(self, tenant_id: str, agent_id: str) -> AgentSetup:
+        profile = AgentProfile(tenant_id, agent_id, "Nila Stores", ("en-IN",), "en-IN")
+        return AgentSetup(profile, None, keep_audio=True)  # type: ignore[arg-type]
+
+    async def language_for(self, *_: Any) -> str:
+        return "en-IN"
+
+
+class Signals:
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+
+    async def publish(self, tenant_id: str, message: Any) -> None:
+        self.sent.append((tenant_id, message["type"]))
+
+
+class FullEars:
+    def open(self, listener: Any) -> Any:
+        raise Unavailable("all speech slots are in use", code="no_speech_slot")
+
+
+async def account_of(tenant_id: str) -> CarrierAccount | None:
+    return CarrierAccount("MA", f"token of {tenant_id}")
+
+
+@pytest.fixture
+async def calls(database: Database, tmp_path: Path) -> AsyncIterator[CallService]:
+    await database.ensure_indexes(INDEXES)
+    yield CallService(
+        database=database,
+        clock=SystemClock(),
+        ears=FullEars(),  # type: ignore[arg-type]
+        thinker=Thinker(),  # type: ignore[arg-type]
+        agents=Agents(),
+        actions=None,  # type: ignore[arg-type]
+        vault=Vault(database, MasterKey("a master key of the tests")),
+        signals=Signals(),  # type: ignore[arg-type]
+        recordings_dir=tmp_path,
+        max_call_seconds=600,
+        account_of=account_of,
+    )
+
+
+async def ring(calls: CallService, carrier_call_id: str = "uuid-1", route: NumberRoute = ROUTE) -> str:
+    record = await calls.ring(
+        route,
+        carrier_call_id=carrier_call_id,
+        from_number="+919812345678",
+        to_number=route.number,
+        direction=Direction.INBOUND,
+    )
+    return record.call_id
+
+
+def client_of(calls: CallService, tenant_id: str, scopes: frozenset[str] = SCOPES) -> httpx.AsyncClient:
+    app = FastAPI()
+    problem.install(app)
+    app.include_router(endpoints.router, prefix="/v1")
+    app.state.calls = calls
+    app.dependency_overrides[current_subject] = lambda: AuthSubject(tenant_id, "key_1", scopes)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+
+
+async def test_a_call_rings_once_however_often_the_carrier_says_so(calls: CallService) -> None:
+    first, again = await asyncio.gather(ring(calls), ring(calls))
+    assert first == again
+    account = await calls.account_for("uuid-1")
+    assert account is not None and account.auth_token == "token of tenant_a"
+    assert await calls.account_for("unknown") is None
+
+
+async def test_a_carriers_call_belongs_to_one_tenant(calls: CallService) -> None:
+    await ring(calls)
+    with pytest.raises(Conflict):
+        await ring(calls, route=OTHER)
+
+
+async def test_a_call_that_is_over_does_not_ring_again(calls: CallService) -> None:
+    call_id = await ring(calls)
+    await calls.on_hangup("uuid-1", {"CallStatus": "busy", "HangupCause": "USER_BUSY"})
+    call = await calls.calls_of("tenant_a").get(call_id)
+    assert call is not None
+    assert (call.status, call.hangup_cause) == (CallStatus.BUSY, "USER_BUSY")
+    with pytest.raises(Conflict, match="is over"):
+        await ring(calls)
+
+
+async def test_no_free_speech_slot_refuses_the_socket_and_keeps_nothing(calls: CallService) -> None:
+    call_id = await ring(calls)
+    claim = StreamClaim(call_id, "tenant_a", "uuid-1")
+    with pytest.raises(Unavailable) as refusal:
+        await calls.live.attach(claim)
+    assert refusal.value.code == "no_speech_slot"
+    assert calls.live.count == 0
+    with pytest.raises(NotFound):
+        await calls.live.attach(StreamClaim(call_id, "tenant_a", "uuid-1", resumed=True))
+
+
+async def test_another_tenant_finds_nothing(calls: CallService) -> None:
+    call_id = await ring(calls)
+    async with client_of(calls, "tenant_a") as own, client_of(calls, "tenant_b") as other:
+        assert (await own.get(f"/v1/calls/{call_id}")).json()["from_number"] == "+919812345678"
+        assert [call["id"] for call in (await own.get("/v1/calls")).json()["data"]] == [call_id]
+        assert (await other.get("/v1/calls")).json()["data"] == []
+        for path in ("", "/transcript", "/events", "/recording"):
+            found = await other.get(f"/v1/calls/{call_id}{path}")
+            assert found.status_code == 404, path
+        assert (await other.post(f"/v1/calls/{call_id}/end")).status_code == 404
+        assert (await own.post(f"/v1/calls/{call_id}/end")).json()["code"] == "call_over"
+    async with client_of(calls, "tenant_a", frozenset({"agents:read"})) as weak:
+        assert (await weak.get("/v1/calls")).status_code == 403
+
+
+async def test_events_become_a_transcript(calls: CallService) -> None:
+    call_id = await ring(calls)
+    repository = calls.calls_of("tenant_a")
+    heard = {"text": "one two three", "heard_text": "one two", "heard_ms": 800, "complete": False, "language": "en-IN"}
+    said = {"text": "stop", "by": "voice", "ended_at_ms": 900, "language": "en-IN", "intent": "stop_contact"}
+    events = [
+        CallEvent(CallEventKind.STARTED, 0, {"stream_id": "s"}),
+        CallEvent(CallEventKind.AGENT_TURN, 850, heard),
+        CallEvent(CallEventKind.CALLER_TURN, 1_300, said),
+    ]
+    for number, event in enumerate(events, 1):
+        await repository.add_event(call_id, number, event)
+        await repository.add_event(call_id, number, event)
+    async with client_of(calls, "tenant_a") as own:
+        turns = (await own.get(f"/v1/calls/{call_id}/transcript")).json()["data"]
+        assert [(turn["role"], turn["text"], turn["at_ms"]) for turn in turns] == [
+            ("agent", "one two", 850),
+            ("caller", "stop", 900),
+        ]
+        assert turns[0]["full_text"] == "one two three"
+        assert len((await own.get(f"/v1/calls/{call_id}/events")).json()["data"]) == 3
+
+
+async def test_a_recording_is_sealed_and_reads_back_in_two_channels(calls: CallService, tmp_path: Path) -> None:
+    call_id = await ring(calls)
+    recorder = CallRecorder(CallRepository(calls._database.tenant("tenant_a")).add_event, keep_audio=True)  # type: ignore[arg-type]
+    for _ in range(50):
+        recorder.caller_audio(b"\x10" * FRAME_BYTES)
+    recorder.agent_audio(b"\x20" * 1_600)
+    recorder.agent_cleared()
+    recorder.agent_audio(b"\x30" * 800)
+    recorder.caller_audio(silence(40))
+    content = recorder.recording()
+    assert content is not None
+    path = tmp_path / "tenant_a" / f"{call_id}.wav.sealed"
+    path.parent.mkdir()
+    path.write_bytes(await calls._vault.seal("tenant_a", content, call_id.encode()))
+    assert b"WAVE" not in path.read_bytes()
+    async with client_of(calls, "tenant_a") as own:
+        answer = await own.get(f"/v1/calls/{call_id}/recording")
+    assert answer.headers["content-type"] == "audio/wav" and answer.content == content
+    with pytest.raises(wave.Error, match="unknown format: 7"):  # mu-law, which the standard library cannot read
+        wave.open(BytesIO(answer.content))
+    frames = answer.content[44:]
+    assert frames[0::2].count(0x10) == 50 * FRAME_BYTES
+    assert frames[1::2].count(0x20) == 0 and frames[1::2].count(0x30) == 800
+
+
+async def test_an_objection_discards_what_was_recorded(calls: CallService) -> None:
+    recorder = CallRecorder(lambda number, event: asyncio.sleep(0), keep_audio=True)
+    recorder.caller_audio(silence(100))
+    recorder.stop_recording()
+    recorder.caller_audio(silence(100))
+    recorder.agent_audio(silence(100))
+    assert recorder.recording() is None
+
+
+async def test_the_recorder_waits_for_a_store_that_is_away() -> None:
+    written: list[int] = []
+
+    async def write(number: int, event: CallEvent) -> None:
+        if not written and len(failures) < 2:
+            failures.append(number)
+            raise Unavailable("the database does not answer")
+        written.append(number)
+
+    failures: list[int] = []
+    recorder = CallRecorder(write, keep_audio=False)
+    for at_ms in range(3):
+        recorder.emit(CallEvent(CallEventKind.DTMF, at_ms))
+    recorder.finish()
+    await recorder.run()
+    assert written == [1, 2, 3] and failures == [1, 1] and recorder.lost_events == 0
