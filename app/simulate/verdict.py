@@ -111,7 +111,8 @@ def lines(events: Iterable[Mapping[str, Any]]) -> list[Line]:
                 note += "" if data.get("complete", True) else " (cut off)"
                 found.append(Line(at_ms, "agent", data.get("heard_text", data["text"]), data["language"], note.strip()))
             case "action":
-                detail = ", ".join(f"{key} {value}" for key, value in data.items() if key != "action" and value)
+                shown = {key: value for key, value in data.items() if key != "action" and not key.endswith("_id")}
+                detail = ", ".join(f"{key} {value}" for key, value in shown.items() if value)
                 found.append(Line(at_ms, "action", str(data["action"]), None, detail))
             case "interruption" | "backchannel" | "false_alarm" | "silence" | "stage_failed" | "dtmf" as kind:
                 found.append(Line(at_ms, "event", kind, None, ", ".join(str(value) for value in data.values())))
