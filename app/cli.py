@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import json
+import signal
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any
@@ -62,6 +63,16 @@ def _loop(work: Coroutine[Any, Any, Any]) -> Any:
     return uvloop.run(work)
 
 
+async def _until_terminated(work: Coroutine[Any, Any, Any]) -> Any:
+    """Lets SIGTERM end `work` as Ctrl-C does: in order, with everything that it started."""
+    task = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
 @app.command()
 def run(
     once: Annotated[
@@ -80,9 +91,10 @@ def run(
     from app.demo.run import DEMO_SCENARIOS, demonstrate
 
     settings = _settings(data_dir=data_dir)
-    reached = _loop(
-        demonstrate(settings, console, scenarios=scenario or DEMO_SCENARIOS, port=port, once=once, json_path=json_path)
+    demo = demonstrate(
+        settings, console, scenarios=scenario or DEMO_SCENARIOS, port=port, once=once, json_path=json_path
     )
+    reached = _loop(_until_terminated(demo))
     if once and not reached:
         raise typer.Exit(1)
 
