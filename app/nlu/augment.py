@@ -1,7 +1,7 @@
 """Makes training sentences noisier, as a recogniser would: wrong letters, lost words, a filler in front."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from app.nlu.phonetic import words_of
 
@@ -9,7 +9,9 @@ _PIECES = 3
 _PIECES_FROM = 4
 
 
-def noisy_copies(text: str, fillers: Sequence[str], copies: int, rng: random.Random) -> list[str]:
+def noisy_copies(
+    text: str, fillers: Sequence[str], copies: int, rng: random.Random, idle_words: Collection[str] = ()
+) -> list[str]:
     """Returns noisy variants of a sentence, at most `copies`, none equal to it.
 
     Args:
@@ -17,13 +19,15 @@ def noisy_copies(text: str, fillers: Sequence[str], copies: int, rng: random.Ran
         fillers: Words that a speaker of its language says before the matter ("haan", "okay").
         copies: How many variants to try.
         rng: Source of chance.
+        idle_words: Words that may be lost without changing the matter; a lost "recording" or "don't" would.
     """
     words = words_of(text)
     found: list[str] = []
     for number in range(copies):
         variant = list(words)
-        if len(variant) >= 4 and (number % 2 == 0 or rng.random() < 0.3):
-            del variant[rng.randrange(len(variant))]
+        idle = [index for index, word in enumerate(variant) if word in idle_words]
+        if idle and len(variant) >= 4 and (number % 2 == 0 or rng.random() < 0.3):
+            del variant[rng.choice(idle)]
         if sum(map(len, variant)) >= 6:
             variant = _misheard(variant, rng)
         if fillers and len(words) >= 3 and rng.random() < 0.4:

@@ -110,7 +110,7 @@ class IntentClassifier:
 def pack_examples(packs: Iterable[Pack]) -> list[Example]:
     """Returns the example sentences of packs as training examples; never their tests."""
     return [
-        Example(intent, text, tuple(sorted(pack.lexicon.backchannels)))
+        Example(intent, text, tuple(sorted(pack.lexicon.backchannels)), pack.lexicon.no_words)
         for pack in packs
         for intent, forms in pack.intents.items()
         for texts in forms.values()

@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,17 +11,19 @@ import sklearn
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from app.nlu.augment import noisy_copies, spliced
 from app.nlu.features import FEATURES_VERSION, FeatureExtractor
 from app.nlu.model import IntentModel
+from app.nlu.phonetic import words_of
 
 OUT_OF_SCOPE = "out_of_scope"
 _COPIES = 3
 _LEAST_SEEN = 2
 _NONSENSE_SHARE = 0.1
 _FOLDS = 5
+_IDLE_FROM_INTENTS = 8
 _SEED = 20261121
 _THRESHOLD_RANGE = (0.25, 0.5)
 _WANTED_PRECISION = 0.9
@@ -28,18 +31,19 @@ _WANTED_PRECISION = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One labelled sentence; `fillers` are back-channel words of its language."""
+    """One labelled sentence; of its language, `fillers` are back-channels and `denials` the words that say no."""
 
     intent: str
     text: str
     fillers: tuple[str, ...] = ()
+    denials: frozenset[str] = frozenset()
 
 
 def fingerprint(examples: Sequence[Example], number_words: Sequence[str]) -> str:
     """Returns a hash of all that decides a trained model: sentences, features, recipe and library version."""
     digest = hashlib.sha256()
-    recipe = f"{FEATURES_VERSION}|{sklearn.__version__}|{_COPIES}|{_SEED}|{_FOLDS}|{_THRESHOLD_RANGE}|{_NONSENSE_SHARE}"
-    digest.update(recipe.encode())
+    recipe = (_COPIES, _SEED, _FOLDS, _THRESHOLD_RANGE, _NONSENSE_SHARE, _IDLE_FROM_INTENTS)
+    digest.update(f"{FEATURES_VERSION}|{sklearn.__version__}|{recipe}".encode())
     for example in sorted(examples, key=lambda e: (e.intent, e.text)):
         digest.update(f"\x1e{example.intent}\x1f{example.text}\x1f{example.fillers}".encode())
     digest.update("\x1f".join(sorted(number_words)).encode())
@@ -92,12 +96,23 @@ class _Row:
 
 def _augmented(examples: Sequence[Example], rng: random.Random) -> list[_Row]:
     rows = [_Row(e.text, e.intent, number, original=True) for number, e in enumerate(examples)]
+    idle_words = _idle_words(examples)
     for number, example in enumerate(examples):
         fillers = () if example.intent in ("affirm", "deny") else example.fillers
-        copies = noisy_copies(example.text, fillers, _COPIES, rng)
+        chance = random.Random(f"{_SEED}|{example.text}")
+        copies = noisy_copies(example.text, fillers, _COPIES, chance, idle_words - example.denials)
         rows += [_Row(text, example.intent, number) for text in copies]
     nonsense = spliced([e.text for e in examples], int(len(examples) * _NONSENSE_SHARE), rng)
     return rows + [_Row(text, OUT_OF_SCOPE, -1) for text in nonsense]
+
+
+def _idle_words(examples: Sequence[Example]) -> frozenset[str]:
+    """Returns the words that so many intents share that none of them hangs on the word."""
+    intents: dict[str, set[str]] = defaultdict(set)
+    for example in examples:
+        for word in words_of(example.text):
+            intents[word].add(example.intent)
+    return frozenset(word for word, sharing in intents.items() if len(sharing) >= _IDLE_FROM_INTENTS)
 
 
 def _exported(vectorizer: TfidfVectorizer, regression: LogisticRegression) -> IntentModel:

@@ -43,10 +43,17 @@ def test_runs_of_number_words_become_one_placeholder() -> None:
 
 def test_noisy_copies_differ_and_are_repeatable() -> None:
     text = "where is my order today"
-    copies = noisy_copies(text, ("okay",), 8, random.Random(3))
+    copies = noisy_copies(text, ("okay",), 8, random.Random(3), {"is", "my"})
     assert copies and text not in copies
-    assert copies == noisy_copies(text, ("okay",), 8, random.Random(3))
+    assert copies == noisy_copies(text, ("okay",), 8, random.Random(3), {"is", "my"})
     assert all(set(words_of(copy)) - {"okay"} for copy in copies)
+
+
+def test_a_telling_word_is_never_lost() -> None:
+    for seed in range(20):
+        for copy in noisy_copies("please do not record this call", (), 4, random.Random(seed), {"please", "this"}):
+            assert len(set(words_of(copy)) & {"please", "do", "not", "record", "this", "call"}) >= 3
+            assert len(words_of(copy)) >= 5
 
 
 def test_spliced_sentences_use_known_words_only() -> None:
