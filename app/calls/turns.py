@@ -12,8 +12,8 @@ from app.dialogue.turn import Expectation
 from app.nlu.understanding import Understanding
 
 WINDOW_MS: Final = 32
-ONSET_PROBABILITY: Final = 0.5
-SURE_PROBABILITY: Final = 0.85
+ONSET_PROBABILITY: Final = 0.45
+SURE_PROBABILITY: Final = 0.7
 VOICE_PROBABILITY: Final = 0.35
 ONSET_WINDOWS: Final = 2
 PAUSE_MS: Final = 160
