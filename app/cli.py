@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from app.cli_asr import asr
 from app.config import Settings
 from app.errors import AppError, ConfigError
 
@@ -23,10 +24,9 @@ app = typer.Typer(
     add_completion=False,
 )
 packs_app = typer.Typer(help="Language packs: one folder per language under lang_packs/.", no_args_is_help=True)
-asr_app = typer.Typer(help="Speech recognition: try the recogniser on a recording.", no_args_is_help=True)
 nlu_app = typer.Typer(help="Understanding: try a sentence, or train the intent model.", no_args_is_help=True)
 app.add_typer(packs_app, name="packs")
-app.add_typer(asr_app, name="asr")
+app.add_typer(asr, name="asr")
 app.add_typer(nlu_app, name="nlu")
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -231,7 +231,25 @@ def packs_check(
         raise typer.Exit(1)
 
 
-@asr_app.command("transcribe")
+@packs_app.command("approve")
+def packs_approve(
+    tag: Annotated[str, typer.Argument(help="The pack, such as hi-IN.")],
+    by: Annotated[str, typer.Option(help="Who has read the text and answers for it.")],
+    key: Annotated[list[str] | None, typer.Option(help="Only these disclosures; default: all that changed.")] = None,
+    packs_dir: Annotated[Path | None, typer.Option(help="The folder of the packs (VAANISETU_PACKS_DIR).")] = None,
+) -> None:
+    """Approve a pack's disclosures as they stand: keep who, when and the hash of each text."""
+    from app.kit.clock import SystemClock
+    from app.language.loader import approve
+
+    folder = _settings(packs_dir=packs_dir).packs_dir / tag
+    if not (folder / "manifest.yaml").exists():
+        raise ConfigError(f"{folder}: no language pack")
+    for approved in approve(folder, by, SystemClock().now().date().isoformat(), key):
+        console.print(f"approved: {approved}", markup=False)
+
+
+@asr.command("transcribe")
 def asr_transcribe(
     recordings: Annotated[list[Path], typer.Argument(help="WAV files: 8 kHz mono, 16-bit or mu-law.")],
     as_json: Json = False,
@@ -243,7 +261,7 @@ def asr_transcribe(
     _show(found, as_json, lambda row: f"{row['file']}: {row['text'] or '(nothing heard)'}  [{row['confidence']:.2f}]")
 
 
-@asr_app.command("info")
+@asr.command("info")
 def asr_info() -> None:
     """Show which recogniser is in use and its model card."""
     from app.demo.tryout import model_card
