@@ -17,6 +17,7 @@ from app.errors import AppError, NotFound, Unavailable
 from app.telephony.media import MediaEndpoint
 from app.telephony.metrics import TelephonyMetrics
 from app.telephony.rest import PlivoCallControl, PlivoClients
+from app.telephony.sockets import MediaSocketProtocol
 from app.telephony.tokens import StreamTokens, TransferTargets
 from app.telephony.webhooks import CarrierUrls, PlivoWebhooks
 from tests.standins.plivo import PlivoStandin
@@ -213,7 +214,11 @@ async def serving(redis: Redis) -> AsyncIterator[Edge]:
     listener = socket.create_server(("127.0.0.1", 0))
     async with PlivoStandin({AUTH_ID: AUTH_TOKEN}) as plivo:
         edge = wire(redis, plivo, f"http://127.0.0.1:{listener.getsockname()[1]}")
-        server = Server(uvicorn.Config(edge.app, log_config=None, lifespan="off", ws_per_message_deflate=False))
+        server = Server(
+            uvicorn.Config(
+                edge.app, log_config=None, lifespan="off", ws=MediaSocketProtocol, ws_per_message_deflate=False
+            )
+        )
         task = asyncio.create_task(server.serve(sockets=[listener]))
         await until(lambda: server.started)
         try:
