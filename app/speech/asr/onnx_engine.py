@@ -75,6 +75,7 @@ class OnnxAsrEngine:
         finish_silence_ms: int = 320,
         beam: BeamSettings | None = None,
         greedy: bool = False,
+        ngrams: Path | None = None,
     ) -> None:
         """Loads the model.
 
@@ -82,6 +83,7 @@ class OnnxAsrEngine:
             model_dir: holds `encoder.onnx`, `tokenizer.model` and `model.json`.
             threads: onnxruntime's threads within one model run; processes scale better than threads.
             beam: settings of the beam search, for tuning.
+            ngrams: n-grams to use instead of the model's own, for measuring with held-out sentences left out.
             greedy: decodes greedily even where the model ships n-grams.
             finish_silence_ms: how much silence `finish` appends so that the last word is heard to its end.
 
@@ -105,7 +107,7 @@ class OnnxAsrEngine:
         self._finish_frames = -(-finish_silence_ms // hop_ms)
         tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(model_dir / "tokenizer.model"))
         pieces = [tokenizer.id_to_piece(index) for index in range(tokenizer.get_piece_size())]
-        self._decoder = _decoder(model_dir, model, pieces, beam, greedy)
+        self._decoder = _decoder(ngrams or model_dir / "ngrams.model", model, pieces, beam, greedy)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -189,12 +191,11 @@ class OnnxAsrEngine:
 
 
 def _decoder(
-    model_dir: Path, model: dict[str, Any], pieces: list[str], beam: BeamSettings | None, greedy: bool
+    ngrams: Path, model: dict[str, Any], pieces: list[str], beam: BeamSettings | None, greedy: bool
 ) -> Decoder[Any]:
     """Returns a beam search where the model ships n-grams, else the greedy decoder."""
     frame_ms, delay_frames = model["frame_ms"], model["emission_delay_frames"]
-    path = model_dir / "ngrams.model"
-    if greedy or not path.exists():
+    if greedy or not ngrams.exists():
         return GreedyDecoder(pieces, frame_ms, delay_frames)
     settings = beam or BeamSettings(**model.get("beam", {}))
-    return BeamDecoder(pieces, frame_ms, delay_frames, NgramModel.load(path), settings)
+    return BeamDecoder(pieces, frame_ms, delay_frames, NgramModel.load(ngrams), settings)

@@ -140,6 +140,7 @@ def main(
     write: Callable[[str], object] = _log.info,
     errors_to_show: int = 0,
     gentle: bool = True,
+    ngrams: Path | None = None,
 ) -> dict[str, dict[str, float]]:
     """Evaluates a model directory on a manifest, or on freshly voiced held-out calls.
 
@@ -153,6 +154,7 @@ def main(
         write: receives the table.
         errors_to_show: writes that many misheard utterances too.
         gentle: good lines rather than the training's worst.
+        ngrams: n-grams instead of the model's own, which may have counted the held-out sentences.
 
     Raises:
         ValueError: where neither a manifest nor a recipe is given.
@@ -165,7 +167,7 @@ def main(
         calls = list(held_out_calls(recipe_path, per_set, packs_dir, gentle))
     else:
         raise ValueError("give a manifest or a recipe")
-    texts, spent = transcribe(OnnxAsrEngine(model_dir), calls)
+    texts, spent = transcribe(OnnxAsrEngine(model_dir, ngrams=ngrams), calls)
     results = score(calls, texts)
     seconds = sum(len(decode_mulaw(call.mulaw)) for call in calls) / 8000
     write(as_table(results))
