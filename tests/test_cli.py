@@ -1,0 +1,80 @@
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from app import cli
+
+pytestmark = pytest.mark.unit
+runner = CliRunner()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        (),
+        ("run",),
+        ("serve",),
+        ("worker",),
+        ("call",),
+        ("packs",),
+        ("packs", "check"),
+        ("asr",),
+        ("asr", "transcribe"),
+        ("asr", "info"),
+        ("nlu",),
+        ("nlu", "understand"),
+        ("nlu", "train"),
+    ],
+)
+def test_every_command_explains_itself(command: tuple[str, ...]) -> None:
+    result = runner.invoke(cli.app, [*command, "--help"])
+    assert result.exit_code == 0
+    words = result.output.split()
+    assert len(words) > 25
+
+
+def test_the_scenarios_are_listed_with_what_happens() -> None:
+    result = runner.invoke(cli.app, ["call", "--list"])
+    assert result.exit_code == 0 and "barge-in" in result.output
+
+
+def exit_of(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["vaanisetu", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    return int(caught.value.code or 0)
+
+
+def test_an_expected_error_is_one_message_and_status_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert exit_of(monkeypatch, "call", "barge-in", "--data-dir", str(tmp_path)) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: which server? Give --url, --to, --auth-id, --auth-token")
+    assert "Traceback" not in said
+
+
+def test_a_worker_without_stores_is_told_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("MONGODB_URL", "REDIS_URL"):
+        monkeypatch.delenv(f"VAANISETU_{name}", raising=False)
+    assert exit_of(monkeypatch, "worker") == 1
+    assert "set VAANISETU_MONGODB_URL and VAANISETU_REDIS_URL" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("VAANISETU_PORT", "many")
+    assert exit_of(monkeypatch, "worker") == 1
+    said = capsys.readouterr().err
+    assert "VAANISETU_" in said and "port" in said
+
+
+def test_understanding_can_be_tried_and_read_by_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"text": "a", "intent": "greet", "confidence": 1.0, "language": "hi-IN", "entities": {}}]
+    monkeypatch.setattr("app.demo.tryout.understand", lambda *_: rows)
+    result = runner.invoke(cli.app, ["nlu", "understand", "a", "--json"])
+    assert json.loads(result.output) == rows
