@@ -13,6 +13,7 @@ from app.errors import AppError, Unavailable
 from app.telephony import protocol
 from app.telephony.metrics import TelephonyMetrics
 from app.telephony.protocol import ProtocolViolation
+from app.telephony.sockets import EXTENSION
 from app.telephony.stream import CallControl, PlivoStream, Receiver, StreamEnded, close_socket
 from app.telephony.tokens import StreamTokens
 
@@ -65,7 +66,7 @@ class MediaEndpoint:
             await close_socket(websocket, 1008, "unknown token")
             return
         await websocket.accept()
-        receiver = Receiver(receive, self._metrics)
+        receiver = Receiver(receive, self._metrics, scope.get("extensions", {}).get(EXTENSION))
         try:
             started = await self._start(receiver)
             claim, live = await self._admit(token, started)
