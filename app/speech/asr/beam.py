@@ -21,12 +21,12 @@ _REMEMBERED_GAINS = 100_000
 class BeamSettings:
     """The search's size and weights; the defaults were tuned on held-out synthetic calls."""
 
-    width: int = 10
-    lowest_log_prob: float = -5.0
+    width: int = 12
+    lowest_log_prob: float = -5.5
     sure_blank_log_prob: float = -0.01
-    language_weight: float = 0.5
-    piece_bonus: float = 2.0
-    widest_gap: float = 9.0
+    language_weight: float = 0.4
+    piece_bonus: float = 2.3
+    widest_gap: float = 10.0
 
 
 class _Node:
