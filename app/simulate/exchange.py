@@ -8,8 +8,7 @@ import socket
 import struct
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
@@ -22,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app.simulate.carrier import API_HUNG_UP, Ending, Parties, SimulatedCall
+from app.simulate.hosting import GuestServer
 from app.simulate.media import Network
 from app.simulate.wire import CarrierRefusal
 
@@ -41,20 +41,6 @@ class _Recording:
     started_at: float
     callback_url: str | None
     stopped_at: float | None = None
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
 
 
 async def _answered(_: SimulatedCall) -> str:
@@ -80,7 +66,7 @@ class SimulatedPlivo:
         self._work: set[asyncio.Task[None]] = set()
         self._ringing: dict[str, SimulatedCall] = {}
         self._recordings: dict[str, _Recording] = {}
-        self._server: _Server | None = None
+        self._server: GuestServer | None = None
         self._serving: asyncio.Task[None] | None = None
 
     @property
@@ -93,7 +79,7 @@ class SimulatedPlivo:
         listener = socket.create_server((self._host, self._port))
         self._port = listener.getsockname()[1]
         config = uvicorn.Config(self.application(), log_config=None, access_log=False, lifespan="off")
-        self._server = _Server(config)
+        self._server = GuestServer(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
         await self._server.ready.wait()
         return self

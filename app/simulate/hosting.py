@@ -10,8 +10,8 @@ from typing import Any, Self
 import uvicorn
 
 
-class _Server(uvicorn.Server):
-    """A uvicorn that leaves signals to the process it is a guest of."""
+class GuestServer(uvicorn.Server):
+    """A uvicorn that leaves signals to the process it is a guest of; `ready` is set once it answers."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -19,9 +19,11 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
+        """Captures none."""
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begins to listen."""
         await super().startup(sockets)
         self.ready.set()
 
@@ -38,7 +40,7 @@ class Hosted:
         """
         self._listener = socket.create_server(("127.0.0.1", port))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._server = _Server(uvicorn.Config(app, log_config=None, access_log=False))
+        self._server = GuestServer(uvicorn.Config(app, log_config=None, access_log=False))
         self._serving: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
