@@ -212,6 +212,8 @@ class CallSession:
         self._taker.reset()
         if self._state is not None and self._listening.expectation is not Expectation.NOTHING:
             self._life.spawn(self._apologise("asr", "speech_worker_lost"))
+        else:
+            self._playback.resume()
 
     def on_hearing_restored(self) -> None:
         """A new worker listens from here on; its clock starts again."""
@@ -427,7 +429,7 @@ class CallSession:
         keys, self._keys = "".join(filter(str.isdigit, self._keys)), ""
         if keys and self._state is not None:
             self._abandon()
-            self._commit = self._life.spawn(self._commit_keys(keys))
+            self._life.spawn(self._commit_keys(keys))
 
     async def _commit_keys(self, keys: str) -> None:
         await self._playback.drained()

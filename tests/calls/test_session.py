@@ -35,6 +35,7 @@ MEANINGS: Mapping[str, tuple[str, tuple[Entity, ...]]] = {
     "do not call me again": ("stop_contact", ()),
     "send it on whatsapp": ("switch_to_whatsapp", ()),
     "haan": ("affirm", ()),
+    "bye": ("goodbye", ()),
     "": ("silence", ()),
 }
 
@@ -481,6 +482,40 @@ def test_speech_before_the_first_byte_of_an_answer_keeps_it_unheard() -> None:
         await line.hear(0.02, 1.5)
         await line.quiet(20)
         assert line.sink.of("caller_turn")[-1]["intent"] == "switch_to_whatsapp"
+        await line.over()
+
+    run(call())
+
+
+def test_a_worker_lost_while_the_goodbye_is_interrupted_does_not_leave_the_line_open() -> None:
+    async def call() -> None:
+        line = Line()
+        await line.opened()
+        await line.say("bye", then=0.6)
+        await line.hear(0.95, 0.1)
+        assert line.session._playback.paused
+        line.session.on_hearing_lost()
+        async with asyncio.timeout(20):
+            await line.running
+        assert line.carrier.hung_up
+
+    run(call())
+
+
+def test_keys_pressed_during_the_disclosures_are_not_lost_to_a_cough() -> None:
+    async def call() -> None:
+        line = Line()
+        await line.answer()
+        await asyncio.sleep(0.5)
+        for key in "4512#":
+            line.session.on_dtmf(key)
+        line.ear.text = ""
+        await line.hear(0.95, 0.3)
+        await line.hear(0.02, 0.3)
+        await line.hear(0.95, 0.1)
+        await line.hear(0.02, 2.0)
+        await line.quiet(60)
+        assert line.tools.calls and line.tools.calls[-1]["order_id"] == "4512"
         await line.over()
 
     run(call())
