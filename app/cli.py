@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
@@ -53,8 +54,14 @@ def _settings(**given: Any) -> Settings:
     """
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
-    except ValueError as error:
-        raise ConfigError(f"configuration (VAANISETU_* variables): {error}") from error
+    except ValidationError as error:
+        faults = "; ".join(_fault(detail["loc"], detail["msg"]) for detail in error.errors())
+        raise ConfigError(f"configuration: {faults}") from error
+
+
+def _fault(place: tuple[int | str, ...], message: str) -> str:
+    variable = f"VAANISETU_{str(place[0]).upper()}: " if place else ""
+    return variable + message.removeprefix("Value error, ")
 
 
 def _loop(work: Coroutine[Any, Any, Any]) -> Any:
@@ -128,6 +135,7 @@ async def _serve(settings: Settings) -> None:
 
     async with EmbeddedServices(settings.data_dir, settings.mongodb_url, settings.redis_url) as stores:
         given = settings.model_copy(update={"mongodb_url": stores.mongodb_url, "redis_url": stores.redis_url})
+        await _root("app.services").preflight(given)
         config = uvicorn.Config(
             _root("app.main").create_app(given),
             host=given.host,

@@ -8,6 +8,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Gauge
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from app import api
 from app.agents.service import AgentService
@@ -99,6 +100,29 @@ class CallStack:
     media: MediaEndpoint
     webhooks: PlivoWebhooks
     metrics: CollectorRegistry
+
+
+async def preflight(settings: Settings) -> None:
+    """Checks what a start-up depends on, so that a root can say in one line what is wrong.
+
+    Raises:
+        ConfigError: The stores' addresses are missing, or Redis does not answer.
+        PackError: A language pack is wrong.
+        Unavailable: The store does not answer.
+    """
+    if settings.mongodb_url is None or settings.redis_url is None:
+        raise ConfigError("the root must be given the addresses of its stores")
+    await asyncio.to_thread(PackRegistry.load, settings.packs_dir)
+    database = await Database.connect(settings.mongodb_url, settings.mongodb_database, SystemClock())
+    try:
+        await database.ping()
+    finally:
+        database.close()
+    try:
+        async with Redis.from_url(settings.redis_url) as redis:
+            await redis.ping()
+    except (RedisError, ValueError) as error:
+        raise ConfigError(f"VAANISETU_REDIS_URL: Redis does not answer: {error}") from error
 
 
 @asynccontextmanager

@@ -102,6 +102,7 @@ async def _stay_up(stack: DemoStack, console: Console) -> None:
         f"API documentation   {stack.url}/docs",
         f"The caller's phone  {stack.tenant.graph_url}/_phone/919876500001 (open it in a browser)",
         f"Key of the tenant   {stack.tenant.api_key}",
+        f"Operator's key      {stack.operator_key}",
         f"Ring again          vaanisetu call barge-in    (--list shows all scenarios; any of them rings {number})",
         f"Logs                {stack.server.log.parent}",
         "Stop                Ctrl-C",

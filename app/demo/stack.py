@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
 
-from app.config import Settings
+from app.config import DEVELOPMENT_SECRET, Settings
 from app.demo.children import Child, free_port
 from app.demo.seed import Accounts, DemoTenant, Seeder
 from app.errors import ConfigError
@@ -43,6 +43,7 @@ class DemoStack:
         server: The API and media process.
         worker: The background worker; None if left out.
         tenant: The seeded tenant.
+        operator_key: Creates further tenants: VAANISETU_OPERATOR_KEY, or an invented one.
     """
 
     plivo: SimulatedPlivo
@@ -76,6 +77,8 @@ class DemoStack:
         self._tell = tell or (lambda _: None)
         self._exits = AsyncExitStack()
         self._accounts = Accounts.invent()
+        given = settings.operator_key.get_secret_value()
+        self.operator_key = secrets.token_urlsafe(32) if given == DEVELOPMENT_SECRET else given
         self.url = f"http://127.0.0.1:{self._port}"
         self.worker = None
 
@@ -124,7 +127,7 @@ class DemoStack:
         orders = build(demo_orders(datetime.now(UTC).date()), bearer_token=accounts.orders_token)
         shop = await self._exits.enter_async_context(Hosted(orders))
         self._tell(Part("the tenant's order system", shop.url))
-        operator_key = secrets.token_urlsafe(32)
+        operator_key = self.operator_key
         environment = self._environment(stores, operator_key, graph.url)
         await self._start_children(environment)
         earlier = DemoTenant.read(settings.data_dir)
