@@ -69,8 +69,16 @@ def test_a_worker_without_stores_is_told_what_to_set(
 def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("VAANISETU_PORT", "many")
     assert exit_of(monkeypatch, "worker") == 1
-    said = capsys.readouterr().err
-    assert "VAANISETU_" in said and "port" in said
+    assert "VAANISETU_PORT: Input should be a valid integer" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_server_without_its_store_says_so_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VAANISETU_MONGODB_URL", "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200")
+    monkeypatch.setenv("VAANISETU_REDIS_URL", "redis://127.0.0.1:1")
+    assert exit_of(monkeypatch, "serve", "--port", "0") == 1
+    assert capsys.readouterr().err == "error: the database does not answer\n"
 
 
 def test_understanding_can_be_tried_and_read_by_programs(monkeypatch: pytest.MonkeyPatch) -> None:
