@@ -243,17 +243,19 @@ def packs_check(
 def packs_approve(
     tag: Annotated[str, typer.Argument(help="The pack, such as hi-IN.")],
     by: Annotated[str, typer.Option(help="Who has read the text and answers for it.")],
-    key: Annotated[list[str] | None, typer.Option(help="Only these disclosures; default: all that changed.")] = None,
+    key: Annotated[list[str] | None, typer.Option(help="Only these disclosures; default: all.")] = None,
     packs_dir: Annotated[Path | None, typer.Option(help="The folder of the packs (VAANISETU_PACKS_DIR).")] = None,
 ) -> None:
     """Approve a pack's disclosures as they stand: keep who, when and the hash of each text."""
     from app.kit.clock import SystemClock
     from app.language.loader import approve
+    from app.language.source import read_yaml
 
     folder = _settings(packs_dir=packs_dir).packs_dir / tag
     if not (folder / "manifest.yaml").exists():
         raise ConfigError(f"{folder}: no language pack")
-    for approved in approve(folder, by, SystemClock().now().date().isoformat(), key):
+    keys = key or list(read_yaml(folder / "disclosures.yaml", f"{tag}/disclosures.yaml"))
+    for approved in approve(folder, by, SystemClock().now().date().isoformat(), keys):
         console.print(f"approved: {approved}", markup=False)
 
 

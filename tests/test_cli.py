@@ -1,4 +1,5 @@
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -86,3 +87,14 @@ def test_understanding_can_be_tried_and_read_by_programs(monkeypatch: pytest.Mon
     monkeypatch.setattr("app.demo.tryout.understand", lambda *_: rows)
     result = runner.invoke(cli.app, ["nlu", "understand", "a", "--json"])
     assert json.loads(result.output) == rows
+
+
+def test_disclosures_are_approved_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shutil.copytree("lang_packs/en-IN", tmp_path / "en-IN")
+    shutil.copy("lang_packs/contract.yaml", tmp_path)
+    monkeypatch.setenv("VAANISETU_PACKS_DIR", str(tmp_path))
+    assert exit_of(monkeypatch, "packs", "approve", "en-IN", "--by", "Counsel of Nila Stores") == 0
+    text = (tmp_path / "en-IN" / "disclosures.yaml").read_text(encoding="utf-8")
+    assert text.count("Counsel of Nila Stores") == 9
+    assert exit_of(monkeypatch, "packs", "check") == 0
+    assert exit_of(monkeypatch, "packs", "approve", "xx-IN", "--by", "nobody") == 1
