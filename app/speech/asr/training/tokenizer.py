@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 import sentencepiece
+from sentencepiece import sentencepiece_model_pb2
 
 from .synth import load_recipe
 from .text import TextSource
@@ -49,4 +50,14 @@ def main(recipe_path: Path, out_dir: Path, packs_dir: Path | None = None, senten
     names = [pieces.id_to_piece(index) for index in range(1, pieces.get_piece_size())]
     (out_dir / "vocab.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
     _log.info("tokenizer of %d pieces", pieces.get_piece_size())
+    _forget_paths(out_dir / "tokenizer.model")
     return model
+
+
+def _forget_paths(path: Path) -> None:
+    """Removes the names of this machine's folders that sentencepiece keeps in a model."""
+    model = sentencepiece_model_pb2.ModelProto()
+    model.ParseFromString(path.read_bytes())
+    del model.trainer_spec.input[:]
+    model.trainer_spec.model_prefix = path.stem
+    path.write_bytes(model.SerializeToString())
