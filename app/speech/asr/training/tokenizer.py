@@ -56,7 +56,7 @@ def main(recipe_path: Path, out_dir: Path, packs_dir: Path | None = None, senten
 
 def _forget_paths(path: Path) -> None:
     """Removes the names of this machine's folders that sentencepiece keeps in a model."""
-    model = sentencepiece_model_pb2.ModelProto()
+    model = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]
     model.ParseFromString(path.read_bytes())
     del model.trainer_spec.input[:]
     model.trainer_spec.model_prefix = path.stem
