@@ -42,11 +42,12 @@ class LiveSessions:
 
         Raises:
             Unavailable: This process is draining, or has no speech slot left.
-            NotFound: A reconnect of a call that is over.
+            NotFound: The call is over.
         """
-        if session := self._sessions.get(claim.call_id):
+        session = self._sessions.get(claim.call_id)
+        if session is not None and not session.is_over:
             return session
-        if claim.resumed:
+        if session is not None or claim.resumed:
             raise NotFound(f"call {claim.call_id} is over")
         if self._draining:
             raise Unavailable("this process takes no further calls", code="draining")

@@ -76,10 +76,11 @@ class CallRecorder:
         """Returns the call as a stereo WAV (8 kHz mu-law; left the caller, right the agent), or None if not kept."""
         if not self._keep_audio or not self._caller:
             return None
-        length = max(len(self._caller), len(self._agent))
+        caller, agent = bytes(self._caller), bytes(self._agent)
+        length = max(len(caller), len(agent))
         stereo = np.full((length, 2), SILENCE, dtype=np.uint8)
-        stereo[: len(self._caller), 0] = np.frombuffer(bytes(self._caller), dtype=np.uint8)
-        stereo[: len(self._agent), 1] = np.frombuffer(bytes(self._agent), dtype=np.uint8)
+        stereo[: len(caller), 0] = np.frombuffer(caller, dtype=np.uint8)
+        stereo[: len(agent), 1] = np.frombuffer(agent, dtype=np.uint8)
         return wav_header(2, stereo.size) + stereo.tobytes()
 
     async def _write(self, number: int, event: CallEvent) -> None:

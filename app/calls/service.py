@@ -16,7 +16,7 @@ from app.calls.repository import CallRepository, find_by_carrier_id
 from app.calls.session import CallContext, CallSession
 from app.calls.thinking import Thinker
 from app.dialogue.agents import AgentDirectory
-from app.errors import AppError, Conflict, NotFound
+from app.errors import AppError, CarrierError, Conflict, NotFound
 from app.kit.clock import Clock
 from app.kit.ids import new_id
 from app.kit.logging import bind_context
@@ -26,6 +26,8 @@ from app.kit.vault import Vault
 from app.speech.ear import Ears
 
 _MACHINE_FIELD: Final = "machine"
+_END_ATTEMPTS: Final = 4
+_END_RETRY_SECONDS: Final = 0.5
 _log = structlog.get_logger("calls")
 
 
@@ -141,8 +143,12 @@ class CallService:
         call = await find_by_carrier_id(self._database, carrier_call_id)
         if call is not None:
             await self.calls_of(call.tenant_id).update(call.id, {_MACHINE_FIELD: result})
-            if result == "machine":
-                self.live.end(call.id, "answering_machine")
+            session = self.live.get(call.id)
+            if result == "machine" and session is not None:
+                try:
+                    await session.hang_up("answering_machine")
+                except CarrierError as error:
+                    _log.warning("calls.hang_up_failed", call_id=call.id, code=error.code)
 
     async def on_recording(self, carrier_call_id: str, url: str, fields: Mapping[str, str]) -> None:
         """Notes where the carrier keeps its own recording."""
@@ -198,24 +204,41 @@ class CallService:
             _log.error("calls.answer_not_noted", code=error.code)
 
     async def _keep(self, context: CallContext, session: CallSession, recorder: CallRecorder) -> None:
-        tenant_id = context.profile.tenant_id
         fields: dict[str, Any] = {
             "status": CallStatus.COMPLETED,
             "ended_at": self._clock.now(),
             "end_reason": session.end_reason or "shutdown",
         }
-        if (call := session.so_far()) is not None:
-            try:
+        try:
+            if (call := session.so_far()) is not None:
                 await self._actions.remember(call, fields["end_reason"])
-            except AppError as error:
-                _log.error("calls.not_remembered", code=error.code)
+        except AppError as error:
+            _log.error("calls.not_remembered", code=error.code)
+        try:
+            fields["recording_bytes"] = await self._keep_recording(context, recorder)
+        except (AppError, OSError) as error:
+            _log.error("calls.recording_lost", call_id=context.call_id, error=type(error).__name__)
+        await self._note_ended(context, fields)
+
+    async def _keep_recording(self, context: CallContext, recorder: CallRecorder) -> int | None:
+        tenant_id = context.profile.tenant_id
         recording = await asyncio.to_thread(recorder.recording)
-        if recording is not None:
-            sealed = await self._vault.seal(tenant_id, recording, context.call_id.encode())
-            path = self._recording_path(tenant_id, context.call_id)
-            await asyncio.to_thread(_write_atomically, path, sealed)
-            fields["recording_bytes"] = len(recording)
-        await self.calls_of(tenant_id).update(context.call_id, fields)
+        if recording is None:
+            return None
+        sealed = await self._vault.seal(tenant_id, recording, context.call_id.encode())
+        await asyncio.to_thread(_write_atomically, self._recording_path(tenant_id, context.call_id), sealed)
+        return len(recording)
+
+    async def _note_ended(self, context: CallContext, fields: Mapping[str, Any]) -> None:
+        tenant_id = context.profile.tenant_id
+        for attempt in range(1, _END_ATTEMPTS + 1):
+            try:
+                await self.calls_of(tenant_id).update(context.call_id, fields)
+                break
+            except AppError as error:
+                if attempt == _END_ATTEMPTS or not error.retryable:
+                    raise
+                await asyncio.sleep(_END_RETRY_SECONDS * attempt)
         await self._signal(tenant_id, context.call_id, "ended")
 
     async def hang_up(self, call: Call) -> bool:

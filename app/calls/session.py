@@ -116,9 +116,13 @@ class CallSession:
 
     def end(self, reason: str) -> None:
         """Ends the call's session; the first reason given stays."""
-        if self.end_reason is None:
-            self.end_reason = reason
-            self._over.set()
+        self.end_reason = self.end_reason or reason
+        self._over.set()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the session has ended, even if its record is still being written."""
+        return self._over.is_set()
 
     def so_far(self) -> CallSoFar | None:
         """Returns the call as it stands, or None before the dialogue began."""
@@ -137,12 +141,16 @@ class CallSession:
         )
 
     async def hang_up(self, reason: str) -> None:
-        """Ends the call at the carrier and here."""
+        """Ends the call at the carrier and here; closes the socket even if the carrier refuses."""
+        self.end_reason = self.end_reason or reason
+        carrier = self._carrier
         try:
-            if self._carrier is not None:
-                await self._carrier.hang_up()
+            if carrier is not None:
+                await carrier.hang_up()
         finally:
             self.end(reason)
+            if carrier is not None:
+                await carrier.close()
 
     def discard(self) -> None:
         """Gives the speech slot of a session back that never ran."""
@@ -164,6 +172,8 @@ class CallSession:
 
     def on_audio(self, mulaw: bytes) -> None:
         """Takes 20 ms of the caller."""
+        if self._over.is_set():
+            return
         self._ear.push(mulaw)
         self._sink.caller_audio(mulaw)
 
@@ -210,10 +220,11 @@ class CallSession:
         """The speech worker died: say so, and listen again as soon as there is another."""
         self._abandon()
         self._taker.reset()
-        if self._state is not None and self._listening.expectation is not Expectation.NOTHING:
-            self._life.spawn(self._apologise("asr", "speech_worker_lost"))
-        else:
+        ending = self._state is None or self._listening.expectation is Expectation.NOTHING
+        if ending or self._must_be_heard():
             self._playback.resume()
+        else:
+            self._life.spawn(self._apologise("asr", "speech_worker_lost"))
 
     def on_hearing_restored(self) -> None:
         """A new worker listens from here on; its clock starts again."""
@@ -229,6 +240,8 @@ class CallSession:
                 self._life.cancel("silence")
                 self._ear.begin(event.at_ms - PRE_ROLL_MS)
                 self._speaker.yield_floor()
+            case TurnEventKind.PAUSE | TurnEventKind.ENDED if self._commit is not None and not self._commit.done():
+                return
             case TurnEventKind.PAUSE:
                 self._begin_thinking(self._state)
             case TurnEventKind.RESUMED:
@@ -281,8 +294,7 @@ class CallSession:
         thought = await self._thought_in_time()
         if thought is None:
             return
-        current = self._speaker.current
-        if current is not None and not current.interruptible and thought.understanding.intent != OPT_OUT:
+        if self._must_be_heard() and thought.understanding.intent != OPT_OUT:
             self._hold(thought)
             return
         if self._playback.paused and self._is_backchannel(thought):
@@ -290,6 +302,10 @@ class CallSession:
             self._go_on(CallEventKind.BACKCHANNEL, text=thought.transcript.text)
             return
         await self._take_turn(thought, speech_end)
+
+    def _must_be_heard(self) -> bool:
+        current = self._speaker.current
+        return current is not None and not current.interruptible
 
     def _hold(self, thought: Thought) -> None:
         """Keeps what was said during a disclosure for after it; an objection to the recording holds at once."""
@@ -301,21 +317,29 @@ class CallSession:
             self._held = thought
 
     async def _thought_in_time(self) -> Thought | None:
-        if self._thought is None:
+        thought = self._thought
+        if thought is None:
             return None
-        waiting = asyncio.shield(self._thought)
         try:
             try:
-                return await asyncio.wait_for(waiting, THINKING_ALOUD_SECONDS)
+                return await asyncio.wait_for(asyncio.shield(thought), THINKING_ALOUD_SECONDS)
             except TimeoutError:
                 if not self._playback.speaking and self._state is not None:
                     await self._speaker.say(self._thinker.dialogue.checking(self._state))
-                return await asyncio.wait_for(asyncio.shield(self._thought), THINKING_LIMIT_SECONDS)
+                return await asyncio.wait_for(asyncio.shield(thought), THINKING_LIMIT_SECONDS)
         except StageError as error:
-            await self._apologise("understanding", error.code)
+            await self._fail_turn(error.code)
         except TimeoutError:
-            await self._apologise("understanding", "timeout")
+            await self._fail_turn("timeout")
         return None
+
+    async def _fail_turn(self, code: str) -> None:
+        """Apologises for a turn that was not understood, but never cuts a disclosure short to say so."""
+        if self._must_be_heard():
+            self._journal.emit(CallEventKind.STAGE_FAILED, stage="understanding", code=code)
+            self._close_turn()
+        else:
+            await self._apologise("understanding", code)
 
     def _is_backchannel(self, thought: Thought) -> bool:
         text = normalise(thought.transcript.text).strip()
@@ -331,12 +355,11 @@ class CallSession:
     def _close_turn(self) -> None:
         self._ear.end()
         self._taker.reset()
-        self._thought = None
+        self._abandon()
 
     async def _take_turn(self, thought: Thought, speech_end: float) -> None:
         """The point of no return: the turn is over, the state moves on, the old reply is gone."""
         self._close_turn()
-        self._commit = None
         self._state = thought.state
         self._silences = self._failures = 0
         self._journal.caller_turn(thought, speech_end)
@@ -358,6 +381,7 @@ class CallSession:
 
     def listen_for(self, reply: Reply) -> None:
         """The reply is about to be heard: its question may be answered from now on."""
+        self._life.cancel("silence")
         self._listening = Listening(reply.expectation, reply.expected_digits)
 
     def has_held_words(self) -> bool:
@@ -400,7 +424,7 @@ class CallSession:
     async def _reach_max_duration(self) -> None:
         self._abandon()
         if self._state is None:
-            self.end("max_duration")
+            await self.hang_up("max_duration")
             return
         reply, self._state = self._thinker.dialogue.on_max_duration(self._state, self.context.profile)
         await self._speaker.carry_out(reply)
@@ -430,12 +454,18 @@ class CallSession:
         if keys and self._state is not None:
             self._abandon()
             self._life.spawn(self._commit_keys(keys))
+        elif self._state is not None and self._speaker.current is None:
+            self._await_caller()
 
     async def _commit_keys(self, keys: str) -> None:
         await self._playback.drained()
         state = self._require_state()
         self._close_turn()
-        reply, self._state = await self._thinker.dialogue.handle_digits(state, keys, self.context.profile, self._tools)
+        reply, after = await self._thinker.dialogue.handle_digits(state, keys, self.context.profile, self._tools)
+        if self._state is not state:
+            return
+        self._close_turn()
+        self._state = after
         self._silences = 0
         self._journal.key_turn(keys, self._state.language)
         await self._speaker.carry_out(reply)

@@ -21,7 +21,9 @@ _log = structlog.get_logger("calls")
 
 
 class Turns(Protocol):
-    """What the speaker tells the session that owns it."""
+    """What the speaker tells the session that owns it. `end_reason` is set before the carrier can end the call."""
+
+    end_reason: str | None
 
     def so_far(self) -> CallSoFar | None:
         """Returns the call as it stands."""
@@ -117,6 +119,8 @@ class Speaker:
     async def leave(self, action: Action) -> None:
         """Transfers or hangs up."""
         self._journal.emit(CallEventKind.ACTION, action=action.kind, reason=action.reason)
+        reason = "transferred" if action.kind is ActionKind.TRANSFER else action.reason or "agent_hung_up"
+        self._turns.end_reason = self._turns.end_reason or reason
         carrier = self._carrier()
         if carrier is not None:
             transfer = action.kind is ActionKind.TRANSFER and self._transfer_number is not None
@@ -125,7 +129,7 @@ class Speaker:
                 return
             if not transfer:
                 await carrier.close()
-        self._turns.end("transferred" if action.kind is ActionKind.TRANSFER else action.reason or "agent_hung_up")
+        self._turns.end(reason)
 
     async def _left(self, leaving: Awaitable[None], action: Action) -> bool:
         try:
@@ -133,6 +137,7 @@ class Speaker:
         except CarrierError as error:
             _log.warning("calls.leave_failed", action=action.kind, code=error.code)
             if action.kind is ActionKind.TRANSFER:
+                self._turns.end_reason = None
                 await self._turns.on_action_failed(action, error.code)
                 return False
         return True

@@ -87,7 +87,8 @@ class Ears:
 
     def release(self, ear: "Ear") -> None:
         """Gives a slot back."""
-        if self._ears.pop(ear.slot, None) is not None:
+        if self._ears.get(ear.slot) is ear:
+            del self._ears[ear.slot]
             self.post([wire.CLOSE, ear.slot])
             self._free.append(ear.slot)
 
@@ -163,16 +164,19 @@ class Ears:
 class Ear:
     """One call's slot in the speech worker."""
 
-    __slots__ = ("_ears", "_pending", "listener", "slot")
+    __slots__ = ("_closed", "_ears", "_pending", "listener", "slot")
 
     def __init__(self, ears: Ears, slot: int, listener: VoiceListener) -> None:
         self._ears = ears
         self.slot = slot
         self.listener = listener
         self._pending = bytearray()
+        self._closed = False
 
     def push(self, mulaw: bytes) -> None:
         """Takes 8 kHz mu-law audio of the caller; the hot path. It travels once it fills a window of the VAD."""
+        if self._closed:
+            return
         self._pending += mulaw
         if len(self._pending) >= _WINDOW_BYTES:
             whole = len(self._pending) - len(self._pending) % _WINDOW_BYTES
@@ -181,7 +185,8 @@ class Ear:
 
     def begin(self, from_ms: int) -> None:
         """Opens an utterance that starts at a position of this ear's audio (at most 2 s back)."""
-        self._ears.post([wire.BEGIN, self.slot, max(0, from_ms)], now=True)
+        if not self._closed:
+            self._ears.post([wire.BEGIN, self.slot, max(0, from_ms)], now=True)
 
     async def finish(self) -> Transcript:
         """Returns the open utterance as it stands, as if it ended here; more audio may follow.
@@ -190,12 +195,16 @@ class Ear:
             SpeechWorkerLost: The worker died.
             AsrError: No utterance is open, or no answer in time.
         """
+        if self._closed:
+            raise AsrError("the ear is closed")
         return await self._ears.ask(wire.FINISH, self.slot)
 
     def end(self) -> None:
         """Closes the open utterance."""
-        self._ears.post([wire.END, self.slot])
+        if not self._closed:
+            self._ears.post([wire.END, self.slot])
 
     def close(self) -> None:
-        """Gives the slot back; safe to call twice."""
+        """Gives the slot back, which may be another call's at once; safe to call twice."""
+        self._closed = True
         self._ears.release(self)

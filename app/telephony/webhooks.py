@@ -117,6 +117,7 @@ class PlivoWebhooks:
             return _xml(xml.hang_up("rejected"))
         self._prove(hook, route.plivo_auth_token)
         if hook.call_ended:
+            await self._prove_by_call(hook)
             await self._registry.on_hangup(hook.carrier_call_id, hook.fields)
             return _xml(xml.EMPTY)
         try:

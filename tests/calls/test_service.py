@@ -3,6 +3,7 @@
 import asyncio
 import wave
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from app.calls.ports import CarrierAccount, Direction, NumberRoute, StreamClaim
 from app.calls.recorder import CallRecorder
 from app.calls.repository import INDEXES, CallRepository
 from app.calls.service import CallService
+from app.calls.session import CallContext
 from app.dialogue.agents import AgentSetup
 from app.dialogue.turn import AgentProfile
 from app.errors import Conflict, NotFound, Unavailable
@@ -227,3 +229,72 @@ async def test_the_recorder_waits_for_a_store_that_is_away() -> None:
     recorder.finish()
     await recorder.run()
     assert written == [1, 2, 3] and failures == [1, 1] and recorder.lost_events == 0
+
+
+class OverSession:
+    """A session whose call is over, its record not yet written."""
+
+    profile = AgentProfile("tenant_a", "agent_a", "Nila", ("en-IN",), "en-IN")
+    context = CallContext("", "uuid-1", profile, "", "en-IN", 9)
+    end_reason = "ended"
+    is_over = True
+
+    def so_far(self) -> None:
+        return None
+
+
+async def test_a_recording_that_cannot_be_kept_does_not_leave_the_call_open(
+    calls: CallService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call_id = await ring(calls)
+    recorder = CallRecorder(CallRepository(calls._database.tenant("tenant_a")).add_event, keep_audio=True)  # type: ignore[arg-type]
+    recorder.caller_audio(silence(40))
+
+    async def full(*_: Any) -> bytes:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(calls._vault, "seal", full)
+    context = replace(OverSession.context, call_id=call_id)
+    await calls._keep(context, OverSession(), recorder)  # type: ignore[arg-type]
+    call = await calls.calls_of("tenant_a").get(call_id)
+    assert call is not None and (call.status, call.recording_bytes) == (CallStatus.COMPLETED, None)
+
+
+async def test_the_end_of_a_call_waits_for_a_store_that_is_away(
+    calls: CallService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call_id = await ring(calls)
+    update, refusals = CallRepository.update, iter([True, True])
+
+    async def away(self: CallRepository, *arguments: Any) -> None:
+        if next(refusals, False):
+            raise Unavailable("the store is away")
+        await update(self, *arguments)
+
+    monkeypatch.setattr(CallRepository, "update", away)
+    monkeypatch.setattr("app.calls.service._END_RETRY_SECONDS", 0.001)
+    recorder = CallRecorder(CallRepository(calls._database.tenant("tenant_a")).add_event, keep_audio=False)  # type: ignore[arg-type]
+    await calls._keep(replace(OverSession.context, call_id=call_id), OverSession(), recorder)  # type: ignore[arg-type]
+    call = await calls.calls_of("tenant_a").get(call_id)
+    assert call is not None and call.status is CallStatus.COMPLETED
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+async def test_a_socket_is_not_attached_to_a_session_that_is_over(calls: CallService, resumed: bool) -> None:
+    calls.live._sessions["call_1"] = OverSession()  # type: ignore[assignment]
+    with pytest.raises(NotFound):
+        await calls.live.attach(StreamClaim("call_1", "tenant_a", "uuid-1", resumed=resumed))
+
+
+async def test_an_answering_machine_is_hung_up_on(calls: CallService) -> None:
+    call_id, hung_up = await ring(calls), []
+
+    class Live(OverSession):
+        async def hang_up(self, reason: str) -> None:
+            hung_up.append(reason)
+
+    calls.live._sessions[call_id] = Live()  # type: ignore[assignment]
+    await calls.on_machine("uuid-1", "human")
+    assert hung_up == []
+    await calls.on_machine("uuid-1", "machine")
+    assert hung_up == ["answering_machine"]

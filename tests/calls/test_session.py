@@ -69,6 +69,7 @@ class FakeEar:
         self.closed = False
         self.pushed = 0
         self.broken = False
+        self.seconds = 0.02
 
     def push(self, mulaw: bytes) -> None:
         self.pushed += 1
@@ -80,7 +81,7 @@ class FakeEar:
         assert self.open
         if self.broken:
             raise SpeechWorkerLost("gone")
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(self.seconds)
         return Transcript(self.text, 0.9, (), True)
 
     def end(self) -> None:
@@ -148,13 +149,19 @@ class LineCarrier(FakeCarrier):
     def __init__(self) -> None:
         super().__init__()
         self.hung_up = False
+        self.closed = False
+        self.line: CallSession | None = None
 
     def send_dtmf(self, digits: str) -> None: ...
 
     async def hang_up(self) -> None:
         self.hung_up = True
+        if self.line is not None:
+            self.line.on_disconnected("stopped")
+            await asyncio.sleep(0)
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        self.closed = True
 
 
 class Line:
@@ -517,5 +524,100 @@ def test_keys_pressed_during_the_disclosures_are_not_lost_to_a_cough() -> None:
         await line.quiet(60)
         assert line.tools.calls and line.tools.calls[-1]["order_id"] == "4512"
         await line.over()
+
+    run(call())
+
+
+@pytest.mark.parametrize("worker_dies", [False, True])
+def test_a_failing_ear_does_not_cut_the_disclosures_short(worker_dies: bool) -> None:
+    async def call() -> None:
+        line = Line()
+        await line.answer()
+        await asyncio.sleep(0.5)
+        if worker_dies:
+            line.session.on_hearing_lost()
+            line.session.on_hearing_restored()
+        else:
+            line.ear.broken = True
+            await line.say("where is my order")
+            line.ear.broken = False
+        await line.quiet(40)
+        disclosed = [data for data in line.sink.of("agent_turn") if data.get("disclosure")]
+        assert len(disclosed) == 5 and all(data["complete"] for data in disclosed)
+        await line.over()
+
+    run(call())
+
+
+@pytest.mark.parametrize("key", ["#", "*"])
+def test_a_key_that_says_nothing_does_not_leave_the_line_silent(key: str) -> None:
+    async def call() -> None:
+        line = Line()
+        await line.opened()
+        await line.say("where is my order")
+        assert line.session._playback.speaking
+        line.session.on_dtmf(key)
+        await asyncio.sleep(12)
+        assert line.sink.of("silence")
+        await line.over()
+
+    run(call())
+
+
+def test_a_turn_longer_than_any_is_taken_once() -> None:
+    async def call() -> None:
+        line = Line()
+        await line.opened()
+        line.ear.text, line.ear.seconds = "send it on whatsapp", 0.3
+        await line.hear(0.95, 30.2)
+        await line.hear(0.02, 1.0)
+        await line.quiet(20)
+        assert [action.kind for action in line.actions.performed] == ["handoff_whatsapp"]
+        assert [turn["intent"] for turn in line.sink.of("caller_turn")] == ["switch_to_whatsapp"]
+        await line.over()
+
+    run(call())
+
+
+def test_a_number_still_looked_up_does_not_undo_a_newer_turn() -> None:
+    async def call() -> None:
+        line = Line()
+        await line.opened()
+        await line.say("where is my order")
+        await line.quiet(20)
+        line.tools.seconds = 4.0
+        for key in "4512#":
+            line.session.on_dtmf(key)
+        await asyncio.sleep(0.2)
+        await line.say("send it on whatsapp", seconds=0.7, then=5.0)
+        await line.quiet(20)
+        assert line.sink.of("caller_turn")[-1]["intent"] == "switch_to_whatsapp"
+        assert not any("four five one two" in text.lower() for text in line.heard())
+        await line.over()
+
+    run(call())
+
+
+def test_a_call_that_the_agent_ends_says_so_even_if_the_carrier_is_quicker() -> None:
+    async def call() -> None:
+        line = Line()
+        await line.opened()
+        line.carrier.line = line.session
+        async with asyncio.timeout(90):
+            await line.running
+        assert line.sink.of("ended")[0]["reason"] == "silence"
+
+    run(call())
+
+
+def test_a_call_hung_up_from_outside_closes_its_socket_and_takes_no_more_audio() -> None:
+    async def call() -> None:
+        line = Line()
+        await line.opened()
+        await line.session.hang_up("api")
+        await line.running
+        assert line.carrier.hung_up and line.carrier.closed
+        line.session.on_audio(b"x" * 160)
+        assert line.ear.pushed == 0
 
     run(call())

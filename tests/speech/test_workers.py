@@ -126,3 +126,18 @@ async def test_finishing_without_an_utterance_is_refused(ears: Ears) -> None:
     ear = ears.open(Listener())
     with pytest.raises(AsrError, match="no utterance"):
         await ear.finish()
+
+
+async def test_a_closed_ear_is_not_heard_by_the_call_that_has_its_slot_now(ears: Ears) -> None:
+    stale = ears.open(Listener())
+    stale.close()
+    listener = Listener()
+    ear = ears.open(listener)
+    assert ear.slot == stale.slot
+    stale.push(silence(640))
+    stale.close()
+    assert ears.open_count == 1
+    ear.push(silence(320))
+    await asyncio.sleep(0.3)
+    assert len(listener.probabilities) == 10
+    ear.close()

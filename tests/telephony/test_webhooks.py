@@ -6,7 +6,7 @@ import httpx
 import pytest
 from starlette.requests import Request
 
-from app.calls.ports import Direction
+from app.calls.ports import CarrierAccount, Direction
 from app.errors import Conflict, PayloadTooLarge, Unavailable
 from app.simulate.wire import check_stream, read_answer, signed
 from app.telephony.form import e164, read
@@ -242,3 +242,15 @@ def test_the_answer_is_well_formed_for_awkward_tokens() -> None:
     text = xml.stream("wss://h/p?a=1&b=2", status_url="https://h/s?x=<y>", timeout_seconds=60)
     (stream,) = ElementTree.fromstring(text)
     assert stream.text == "wss://h/p?a=1&b=2" and stream.attrib["statusCallbackUrl"] == "https://h/s?x=<y>"
+
+
+async def test_another_tenants_number_cannot_end_a_call(
+    carrier: Carrier, edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def of_another(_: str) -> CarrierAccount:
+        return CarrierAccount("MA2", "the call's own tenant's")
+
+    monkeypatch.setattr(edge.registry, "account_for", of_another)
+    response = await carrier.post("answer", CallStatus="completed")
+    assert (response.status_code, response.json()["code"]) == (403, "bad_signature")
+    assert not edge.registry.told
