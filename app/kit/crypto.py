@@ -62,6 +62,11 @@ def mint_data_key() -> bytes:
     return AESGCM.generate_key(KEY_BYTES * 8)
 
 
+def derived(key: bytes, purpose: str) -> bytes:
+    """Returns 32 bytes that belong to this key and this purpose alone (HKDF-SHA256)."""
+    return HKDF(SHA256(), KEY_BYTES, salt=b"vaanisetu", info=purpose.encode()).derive(key)
+
+
 def seal(key: bytes, plaintext: bytes, aad: bytes) -> bytes:
     """Encrypts and authenticates.
 
@@ -93,14 +98,28 @@ def open_sealed(key: bytes, sealed: bytes, aad: bytes) -> bytes:
 
 
 class MasterKey:
-    """The deployment's one secret, from which every other key is derived by purpose (HKDF-SHA256)."""
+    """The deployment's one secret, from which every other key is derived by purpose (HKDF-SHA256).
+
+    Args:
+        secret: The secret.
+        digest_key: 32 bytes in the place of the derived one: digests outlive the secret.
+    """
 
     __slots__ = ("_digest_key", "_secret", "_wrapping_key")
 
-    def __init__(self, secret: str) -> None:
+    def __init__(self, secret: str, digest_key: bytes | None = None) -> None:
         self._secret = secret.encode()
-        self._digest_key = self.derive("api-key-digest")
+        self._digest_key = digest_key or self.derive("api-key-digest")
         self._wrapping_key = self.derive("data-key-wrapping")
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the secret without giving anything of it away."""
+        return self.derive("fingerprint").hex()[:16]
+
+    def digesting_with(self, digest_key: bytes) -> "MasterKey":
+        """Returns this master key with another key for digests."""
+        return MasterKey(self._secret.decode(), digest_key)
 
     def derive(self, purpose: str) -> bytes:
         """Returns 32 bytes that are this deployment's and this purpose's alone."""

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 import psutil
+import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -29,7 +30,9 @@ STOP_SECONDS = 8.0
 SOCKET_PATH_BYTES = 100
 """Below sun_path's 108 with its NUL. Source: unix(7)."""
 
+_LOOK_SECONDS = 0.5
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")
+_log = structlog.get_logger(__name__)
 
 
 class EmbeddedServices:
@@ -41,13 +44,16 @@ class EmbeddedServices:
         celery_broker_url: The same for Celery: `redis+socket:///...` or the URL given.
     """
 
-    def __init__(self, data_dir: Path, mongodb_url: str | None = None, redis_url: str | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, mongodb_url: str | None = None, redis_url: str | None = None, *, revive: bool = True
+    ) -> None:
         """Starts nothing yet.
 
         Args:
             data_dir: Where the embedded stores keep their files; one process at a time may own it.
             mongodb_url: A real MongoDB; None starts the embedded one.
             redis_url: A real Redis; None starts the embedded one.
+            revive: Whether a store that dies is started again at once, at its address.
         """
         self.mongodb_url = mongodb_url or ""
         self.redis_url = redis_url or ""
@@ -58,6 +64,9 @@ class EmbeddedServices:
         self._run_dir = _run_directory(self._data_dir)
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._lock: int | None = None
+        self._mongo_port = 0
+        self._revives = revive
+        self._watching: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Starts and health-checks the stores.
@@ -89,6 +98,8 @@ class EmbeddedServices:
             if isinstance(error, TimeoutError):
                 raise ConfigError(f"the embedded stores did not answer within {START_SECONDS:.0f} s") from error
             raise
+        if self._revives:
+            self._watching = asyncio.create_task(self._watch(), name="embedded-stores")
         return self
 
     async def __aexit__(
@@ -100,6 +111,30 @@ class EmbeddedServices:
     def dead(self) -> list[str]:
         """Names the started stores that are no longer running (`mongo`, `redis`)."""
         return [name for name, child in self._children.items() if child.poll() is not None]
+
+    async def revive(self) -> list[str]:
+        """Starts the stores that died again, with their data and at their addresses; returns their names.
+
+        Raises:
+            ConfigError: One does not start.
+        """
+        fallen = self.dead()
+        if "redis" in fallen:
+            self._spawn_redis()
+            await self._redis_answers()
+        if "mongo" in fallen:
+            self._spawn_mongo()
+            await self._mongo_answers()
+        return fallen
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                if fallen := await self.revive():
+                    _log.error("embedded.revived", stores=fallen)
+            except (ConfigError, OSError) as error:
+                _log.error("embedded.not_revived", problem=str(error))
 
     def _spawn_redis(self) -> None:
         directory = self._data_dir / "redis"
@@ -127,7 +162,8 @@ class EmbeddedServices:
         directory.mkdir(exist_ok=True)
         port_file = self._run_dir / "mongo.port"
         port_file.unlink(missing_ok=True)
-        self._spawn("mongo", [sys.executable, "-P", "-m", "app.kit.embedded_mongo", str(directory), str(port_file)])
+        places = (str(directory), str(port_file), str(self._mongo_port))
+        self._spawn("mongo", [sys.executable, "-P", "-m", "app.kit.embedded_mongo", *places])
 
     def _spawn(self, name: str, command: list[str]) -> None:
         tether = Path(__file__).with_name("tether.py")
@@ -161,7 +197,8 @@ class EmbeddedServices:
         while not port_file.exists():
             self._require_alive("mongo")
             await asyncio.sleep(0.02)
-        self.mongodb_url = f"mongodb://127.0.0.1:{int(port_file.read_text())}/"
+        self._mongo_port = int(port_file.read_text())
+        self.mongodb_url = f"mongodb://127.0.0.1:{self._mongo_port}/"
         try:
             await mongo.ping(self.mongodb_url)
         except Unavailable as error:
@@ -176,6 +213,9 @@ class EmbeddedServices:
         raise ConfigError(f"the embedded {name} ended at start (status {status}); {log} ends: {' | '.join(last)}")
 
     async def _stop(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
         await asyncio.to_thread(self._stop_children)
         for name in ("redis.sock", "mongo.port", "mongo.port.new"):
             (self._run_dir / name).unlink(missing_ok=True)

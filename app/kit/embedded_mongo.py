@@ -1,4 +1,4 @@
-"""The embedded store's process: nx-27017 on a loopback port of the system's choice; `embedded` runs it as a child.
+"""The embedded store's process: nx-27017 on a loopback port; `embedded` runs it as a child.
 
 It differs from the `nx-27017` command in this: the server binds the port itself and reports it in a file, SIGTERM
 closes the SQLite files, and filters and updates go through `embedded_operators`, so that they mean what they mean to
@@ -61,12 +61,13 @@ def correct_neosqlite() -> None:
                 setattr(module, probe, lambda *_: False)
 
 
-async def serve(data_dir: str, port_file: str) -> None:
+async def serve(data_dir: str, port_file: str, port: int = 0) -> None:
     """Serves until SIGTERM.
 
     Args:
         data_dir: One SQLite file per logical database goes here.
         port_file: Written, whole, once connections are accepted.
+        port: Where to listen; 0: where the system likes.
     """
     correct_neosqlite()
     handler = NeoSQLiteHandler(data_dir=data_dir)
@@ -84,7 +85,7 @@ async def serve(data_dir: str, port_file: str) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await handle_client(reader, writer, handler)
 
-    server = await asyncio.start_server(client, "127.0.0.1", 0)
+    server = await asyncio.start_server(client, "127.0.0.1", port)
     port = server.sockets[0].getsockname()[1]
     with open(port_file + ".new", "w") as file:  # noqa: ASYNC230
         file.write(str(port))
@@ -98,4 +99,4 @@ async def serve(data_dir: str, port_file: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(sys.argv[1], sys.argv[2]))
+    asyncio.run(serve(sys.argv[1], sys.argv[2], int(sys.argv[3])))

@@ -1,6 +1,7 @@
 """`Idempotency-Key`: a request sent twice is carried out once; the second gets the first one's answer for 24 hours."""
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ class Idempotency:
         self._database = database
         self._clock = database.clock
         self._vault = vault
+        self._running: dict[str, asyncio.Event] = {}
 
     async def respond(self, request: Request, store: TenantStore, key: str | None, handler: Handler) -> JSONResponse:
         """Carries out a request once and returns its response, with `Idempotency-Replayed` on a repetition.
@@ -92,6 +94,15 @@ class Idempotency:
         claim = await self._claim(store, identity, mark)
         if claim is None:
             return await self._replay(store, identity, mark)
+        running = self._running.setdefault(identity, asyncio.Event())
+        try:
+            return await self._carry_out(store, identity, claim, handler)
+        finally:
+            running.set()
+            if self._running.get(identity) is running:
+                del self._running[identity]
+
+    async def _carry_out(self, store: TenantStore, identity: str, claim: int, handler: Handler) -> Outcome:
         records = store.collection(COLLECTION)
         try:
             outcome = await handler()
@@ -129,14 +140,23 @@ class Idempotency:
             if record["done"]:
                 body = await self._vault.open(store.tenant_id, bytes(record["body"]), identity.encode())
                 return Outcome(int(record["status"]), orjson.loads(body), replayed=True)
-            if self._clock.monotonic() >= deadline:
+            left = deadline - self._clock.monotonic()
+            if left <= 0:
                 break
-            await asyncio.sleep(_POLL_SECONDS)
+            await self._wait(identity, left)
         raise Conflict(
             "the first request with this Idempotency-Key has no answer yet; repeat it shortly",
             code="idempotency_in_progress",
             retry_after_seconds=1,
         )
+
+    async def _wait(self, identity: str, longest_seconds: float) -> None:
+        """Waits until the first request of this process is done; for that of another process, a moment."""
+        if (running := self._running.get(identity)) is None:
+            await asyncio.sleep(_POLL_SECONDS)
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(running.wait(), longest_seconds)
 
     async def sweep(self) -> int:
         """Deletes the outcomes of more than 24 hours ago, of all tenants; returns how many."""

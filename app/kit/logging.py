@@ -1,5 +1,6 @@
 """Structured logs: one line per event, `area.verb`, with the ids of tenant, call and request, and nothing personal."""
 
+import io
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping
@@ -9,7 +10,10 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
+from app.kit.redaction import redact_figures, redacted
+
 _PERSONAL = "pii"
+_OWN_FIELDS = frozenset({"event", "level", "logger", "timestamp", "job", "code"})
 _TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 _QUIET = ("pymongo", "httpx", "httpcore", "kombu", "amqp", "asyncio", "uvicorn.error")
 """Libraries whose warnings are enough; uvicorn's own lines also show socket paths, which hold one-use tokens."""
@@ -43,11 +47,10 @@ def setup_logging(*, json: bool, level: str = "INFO", stream: TextIO | None = No
     target = stream or sys.stderr
     final: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if json:
-        final += [_TRACEBACKS, structlog.processors.JSONRenderer(serializer=_to_json)]
+        final += [_TRACEBACKS, redact_event, structlog.processors.JSONRenderer(serializer=_to_json)]
     else:
-        final.append(
-            structlog.dev.ConsoleRenderer(colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback)
-        )
+        final.append(redact_event)
+        final.append(structlog.dev.ConsoleRenderer(colors=target.isatty(), exception_formatter=_traceback))
     handler = logging.StreamHandler(target)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=final))
     root = logging.getLogger()
@@ -69,6 +72,20 @@ def bind_context(**ids: str) -> None:
 def drop_personal(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """Removes whatever stands under `pii` or `pii.*`, at any depth."""
     return _without_personal(event)
+
+
+def redact_event(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Masks cards, phones, mail addresses and the like in every text of a record; the words of libraries too."""
+    shown: EventDict = redacted(event, keep=_OWN_FIELDS)
+    if isinstance(words := event.get("event"), str):
+        shown["event"] = redact_figures(words)
+    return shown
+
+
+def _traceback(out: TextIO, failure: Any) -> None:
+    plain = io.StringIO()
+    structlog.dev.plain_traceback(plain, failure)
+    out.write(redact_figures(plain.getvalue()))
 
 
 def _without_personal(mapping: Mapping[str, Any]) -> MutableMapping[str, Any]:

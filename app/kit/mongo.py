@@ -325,17 +325,28 @@ class Database:
         _log.debug("store.cross_tenant", reason=reason)
         return SystemStore(self._database, reason)
 
+    async def collections(self) -> list[str]:
+        """Returns the names of all collections that hold or held documents, in alphabetical order."""
+        with _translated(self.name):
+            names = await self._database.list_collection_names()
+        return sorted(name for name in names if not name.startswith("system."))
+
     async def ensure_indexes(self, indexes: Sequence[IndexSpec]) -> None:
-        """Creates the indexes that are missing, and on a real MongoDB the one that `page` walks.
+        """Creates the indexes that are missing, and those that `page` walks: led by the tenant, in every collection.
 
         Run once by the root at start-up.
         """
         with _translated("ping"):
             server = await self._client.admin.command("buildInfo")
+        paged = {index.collection for index in indexes}
         if server.get("process") != _EMBEDDED:
-            paged = {index.collection for index in indexes}
-            for name in sorted(paged):
-                await self._database[name].create_index([(TENANT, 1), ("_id", -1)])
+            pages = [(TENANT, 1), ("_id", -1)]
+        else:
+            paged -= {index.collection for index in indexes if index.keys[0][0] == TENANT}
+            pages = [(TENANT, 1)]
+        for name in sorted(paged):
+            with _translated(name):
+                await self._database[name].create_index(pages)
         for index in indexes:
             options: Document = {"unique": index.unique}
             if index.if_string:

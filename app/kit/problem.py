@@ -9,16 +9,18 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from redis.exceptions import RedisError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import AppError, FieldError
+from app.errors import AppError, FieldError, Unavailable
 from app.kit.ids import new_id
 
 MEDIA_TYPE = "application/problem+json"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 _DEFAULT_RETRY_AFTER_SECONDS = 1
+_STORE_RETRY_AFTER_SECONDS = 2
 _TITLES = {
     400: "Bad request",
     401: "Unauthorized",
@@ -26,6 +28,7 @@ _TITLES = {
     404: "Not found",
     405: "Method not allowed",
     409: "Conflict",
+    412: "Precondition failed",
     413: "Payload too large",
     415: "Unsupported media type",
     422: "Unprocessable",
@@ -72,8 +75,9 @@ def request_id(request: Request) -> str:
 class RequestIdMiddleware:
     """Gives each HTTP request an id: the client's `Request-Id` where it is well formed, else a new one.
 
-    The id is in `request.state.request_id`, in the log context and on the response. An error that no handler took
-    leaves as a 500 problem from here, so that it bears the id too.
+    The id is in `request.state.request_id`, in the log context and on the response; so are the headers that a guard put
+    into `request.state.response_headers`; what it put into `request.state.at_end` is called in the end. An error that
+    no handler took leaves as a 500 problem from here, so that it bears the id too.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -93,7 +97,9 @@ class RequestIdMiddleware:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                MutableHeaders(scope=message)["Request-Id"] = identity
+                headers = MutableHeaders(scope=message)
+                headers["Request-Id"] = identity
+                headers.update(scope["state"].get("response_headers", {}))
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=identity):
@@ -105,11 +111,15 @@ class RequestIdMiddleware:
                     raise
                 response = _response(identity, 500, "internal_error", "Something went wrong on our side.")
                 await response(scope, receive, send_with_id)
+            finally:
+                for release in scope["state"].pop("at_end", ()):
+                    release()
 
 
 def install(app: FastAPI) -> None:
     """Adds the error handlers and the request ids to an application; call it after all other middleware."""
     app.add_exception_handler(AppError, _on_app_error)
+    app.add_exception_handler(RedisError, _on_redis_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_middleware(RequestIdMiddleware)
@@ -130,20 +140,47 @@ async def _on_app_error(request: Request, error: Exception) -> JSONResponse:
     return _response(request_id(request), error.status, error.code, detail, error.errors, headers)
 
 
+async def _on_redis_error(request: Request, error: Exception) -> JSONResponse:
+    away = Unavailable("live signals and queues do not answer", retry_after_seconds=_STORE_RETRY_AFTER_SECONDS)
+    away.__cause__ = error
+    return await _on_app_error(request, away)
+
+
 async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    errors = [FieldError(_pointer(item["loc"]), str(item["msg"])) for item in error.errors()]
     unreadable = any(item["type"] == "json_invalid" for item in error.errors())
+    errors = [_unreadable(item) if unreadable else _field_error(item) for item in error.errors()]
     status, code = (400, "bad_request") if unreadable else (422, "unprocessable")
     named = ", ".join(item.pointer for item in errors[:3])
     return _response(request_id(request), status, code, f"The request is not valid: {named}.", errors)
 
 
+def _field_error(item: Mapping[str, Any]) -> FieldError:
+    return FieldError(_pointer(item["loc"]), str(item["msg"]))
+
+
+def _unreadable(item: Mapping[str, Any]) -> FieldError:
+    reason = str(item.get("ctx", {}).get("error", item["msg"]))
+    return FieldError("/body", f"is not JSON from character {item['loc'][-1]} on: {reason}")
+
+
 async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     title = _title(error.status_code)
+    headers = dict(error.headers or {})
+    if error.status_code == 405 and (allowed := _allowed_methods(request)):
+        headers = {**{name: value for name, value in headers.items() if name.lower() != "allow"}, "Allow": allowed}
     code = title.lower().replace(" ", "_")
-    return _response(request_id(request), error.status_code, code, str(error.detail), headers=error.headers or {})
+    return _response(request_id(request), error.status_code, code, str(error.detail), headers=headers)
+
+
+def _allowed_methods(request: Request) -> str:
+    """Returns the `Allow` header of a path over all routes that it matches; the framework names those of one route."""
+    path, allowed = request.scope["path"], set()
+    for template, item in request.app.openapi()["paths"].items():
+        if re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)), path):
+            allowed |= {method.upper() for method in item}
+    return ", ".join(sorted(allowed))
 
 
 def _pointer(location: Sequence[Any]) -> str:

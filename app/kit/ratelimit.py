@@ -1,5 +1,6 @@
 """Rate limits that hold over all processes: a token bucket per key, kept in Redis and moved by one script."""
 
+import asyncio
 import math
 from dataclasses import dataclass
 
@@ -7,6 +8,8 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+_LONGEST_SECONDS = 1.0
+_PAUSE_SECONDS = 1.0
 _log = structlog.get_logger(__name__)
 
 _SCRIPT = """
@@ -55,10 +58,13 @@ class Decision:
 
 
 class RateLimiter:
-    """Takes tokens from buckets; lets requests pass, and says so in the log, while Redis is away."""
+    """Takes tokens from buckets; lets requests pass, and says so in the log, while Redis is away.
+
+    A Redis that did not answer is not asked again for a second, so that its absence costs requests no time.
+    """
 
     def __init__(self, redis: Redis) -> None:
-        self._redis = redis
+        self._asks_again_at = 0.0
         self._script = redis.register_script(_SCRIPT)
 
     async def take(self, key: str, rate: float, burst: int) -> Decision:
@@ -71,9 +77,14 @@ class RateLimiter:
         """
         if rate <= 0 or burst < 1:
             raise ValueError("a bucket has a rate above 0 and a burst of at least 1")
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._asks_again_at:
+            return Decision(True, burst, 0, rate, burst)
         try:
-            allowed, tokens_text = await self._script(keys=[f"ratelimit:{key}"], args=[rate, burst])
-        except RedisError as error:
+            async with asyncio.timeout(_LONGEST_SECONDS):
+                allowed, tokens_text = await self._script(keys=[f"ratelimit:{key}"], args=[rate, burst])
+        except (RedisError, TimeoutError) as error:
+            self._asks_again_at = loop.time() + _PAUSE_SECONDS
             _log.warning("ratelimit.unavailable", error=type(error).__name__)
             return Decision(True, burst, 0, rate, burst)
         tokens = float(tokens_text)

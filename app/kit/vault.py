@@ -2,11 +2,11 @@
 
 import asyncio
 
-from app.errors import Conflict, NotFound
-from app.kit.crypto import MasterKey, mint_data_key, open_sealed, seal
+from app.errors import Conflict, NotFound, Unavailable
+from app.kit.crypto import MasterKey, derived, mint_data_key, open_sealed, seal
 from app.kit.mongo import Database
+from app.kit.wrapping import COLLECTION, KeyRing, LocalKey
 
-COLLECTION = "data_keys"
 _THREAD_FROM_BYTES = 256 * 1024
 _CACHED_KEYS = 1024
 
@@ -14,14 +14,19 @@ _CACHED_KEYS = 1024
 class Vault:
     """Seals and opens; data keys are made at first use and cached in this process for `cache_seconds`."""
 
-    def __init__(self, database: Database, master: MasterKey, cache_seconds: float = 300.0) -> None:
+    def __init__(self, database: Database, keys: MasterKey | KeyRing, cache_seconds: float = 300.0) -> None:
         self._database = database
-        self._master = master
+        self._ring = KeyRing(LocalKey(keys)) if isinstance(keys, MasterKey) else keys
         self._cache_seconds = cache_seconds
         self._keys: dict[str, tuple[float, bytes]] = {}
 
     async def seal(self, tenant_id: str, plaintext: bytes, aad: bytes) -> bytes:
-        """Returns the sealed content; `aad` says what it belongs to and must be given again to open it."""
+        """Returns the sealed content; `aad` says what it belongs to and must be given again to open it.
+
+        Raises:
+            NotFound: The tenant was forgotten (`data_key_gone`).
+            Unavailable: The store or the key service does not answer, and this process never knew the key.
+        """
         key = await self._key(tenant_id, create=True)
         if len(plaintext) < _THREAD_FROM_BYTES:
             return seal(key, plaintext, aad)
@@ -33,15 +38,32 @@ class Vault:
         Raises:
             AppError: `seal_broken`: changed content, or another tenant's, or another `aad`.
             NotFound: The tenant was forgotten.
+            Unavailable: The store or the key service does not answer.
         """
         key = await self._key(tenant_id, create=False)
         if len(sealed) < _THREAD_FROM_BYTES:
             return open_sealed(key, sealed, aad)
         return await asyncio.to_thread(open_sealed, key, sealed, aad)
 
+    async def blind_key(self, tenant_id: str, purpose: str) -> bytes:
+        """Returns 32 bytes of this tenant's and this purpose's alone, to hash with what must be found but not read.
+
+        They come from the data key: forgetting the tenant makes the hashes mean nothing.
+
+        Raises:
+            NotFound: The tenant was forgotten (`data_key_gone`).
+            Unavailable: The store or the key service does not answer.
+        """
+        return derived(await self._key(tenant_id, create=True), purpose)
+
     async def forget(self, tenant_id: str) -> None:
-        """Deletes the tenant's data key: what it sealed can never be opened again, elsewhere after `cache_seconds`."""
-        await self._database.tenant(tenant_id).collection(COLLECTION).delete_one({"_id": f"dk_{tenant_id}"})
+        """Deletes the tenant's data key for good: what it sealed can never be opened, and nothing new is sealed.
+
+        Other processes forget it after `cache_seconds`.
+        """
+        gone = {"_id": f"dk_{tenant_id}", "wrapped": None, "forgotten_at": self._database.clock.now()}
+        keys = self._database.tenant(tenant_id).collection(COLLECTION)
+        await keys.replace_one({"_id": gone["_id"]}, gone, upsert=True)
         self._keys.pop(tenant_id, None)
 
     async def _key(self, tenant_id: str, *, create: bool) -> bytes:
@@ -49,7 +71,12 @@ class Vault:
         cached = self._keys.get(tenant_id)
         if cached and now - cached[0] < self._cache_seconds:
             return cached[1]
-        key = await self._stored_key(tenant_id, create=create)
+        try:
+            key = await self._stored_key(tenant_id, create=create)
+        except Unavailable:
+            if cached is None or not create:
+                raise
+            return cached[1]
         while len(self._keys) >= _CACHED_KEYS:
             self._keys.pop(next(iter(self._keys)))
         self._keys[tenant_id] = (now, key)
@@ -60,12 +87,12 @@ class Vault:
         identity = {"_id": f"dk_{tenant_id}"}
         found = await keys.find_one(identity)
         if found is None and create:
-            fresh = {**identity, "wrapped": self._master.wrap(mint_data_key(), tenant_id)}
+            fresh = {**identity, **await self._ring.wrap(mint_data_key(), tenant_id)}
             try:
                 await keys.insert_one({**fresh, "created_at": self._database.clock.now()})
-                found = dict(fresh)
+                found = fresh
             except Conflict:
                 found = await keys.find_one(identity)
-        if found is None:
+        if found is None or found["wrapped"] is None:
             raise NotFound("this tenant's data key is gone; what it sealed cannot be read", code="data_key_gone")
-        return self._master.unwrap(bytes(found["wrapped"]), tenant_id)
+        return await self._ring.unwrap(found, tenant_id)

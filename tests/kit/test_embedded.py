@@ -1,6 +1,7 @@
 """The embedded stores start fast, keep their data, and leave nothing behind, whatever ends their owner."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from app.errors import ConfigError
 from app.kit.clock import SystemClock
@@ -165,8 +167,38 @@ async def test_a_long_data_directory_gets_a_short_socket(tmp_path: Path) -> None
 
 
 async def test_a_store_that_dies_is_noticed(tmp_path: Path) -> None:
-    async with EmbeddedServices(tmp_path) as services:
+    async with EmbeddedServices(tmp_path, revive=False) as services:
         redis, _ = stores_of(tmp_path)
         redis.kill()
         assert await asyncio.to_thread(gone, [redis])
         assert services.dead() == ["redis"]
+
+
+async def test_stores_that_die_come_back_with_their_data_at_their_addresses(tmp_path: Path) -> None:
+    async with EmbeddedServices(tmp_path, revive=False) as services:
+        addresses = (services.mongodb_url, services.redis_url)
+        database = await Database.connect(services.mongodb_url, "vaanisetu", SystemClock())
+        notes = database.tenant("ten_a").collection("notes")
+        await notes.insert_one({"_id": "n1"})
+        for store in stores_of(tmp_path):
+            store.kill()
+            await asyncio.to_thread(gone, [store])
+        assert sorted(await services.revive()) == ["mongo", "redis"]
+        assert (services.mongodb_url, services.redis_url) == addresses
+        assert await notes.find_one({"_id": "n1"})
+        assert await services.revive() == []
+        database.close()
+
+
+async def test_a_store_that_dies_is_revived_without_being_asked(tmp_path: Path) -> None:
+    async with EmbeddedServices(tmp_path) as services:
+        redis, _ = stores_of(tmp_path)
+        redis.kill()
+        client = Redis.from_url(services.redis_url)
+        async with asyncio.timeout(30):
+            while True:
+                with contextlib.suppress(RedisError, OSError):
+                    if await client.ping() and not redis.is_running():
+                        break
+                await asyncio.sleep(0.05)
+        await client.aclose()

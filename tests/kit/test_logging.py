@@ -69,3 +69,19 @@ def test_development_lines_are_readable() -> None:
     assert "calls.start" in stream.getvalue()
     assert "turns=2" in stream.getvalue()
     assert "secret" not in stream.getvalue()
+
+
+def test_what_slips_into_a_message_is_masked_in_both_forms() -> None:
+    for as_json in (True, False):
+        stream = io.StringIO()
+        setup_logging(json=as_json, stream=stream)
+        structlog.get_logger("x").warning("area.verb", reason="card 4111 1111 1111 1111", phone="+919876543210")
+        logging.getLogger("a.library").warning("cannot send to %s", "ravi@example.com")
+        try:
+            raise ValueError("OTP 482913 of 9876543210")
+        except ValueError:
+            structlog.get_logger("x").exception("area.failed", call_id="call_1234567890")
+        shown = stream.getvalue()
+        for personal in ("4111 1111", "9876543210", "ravi@", "482913"):
+            assert personal not in shown
+        assert "…1111" in shown and "call_1234567890" in shown and "cannot send to [email]" in shown

@@ -88,6 +88,13 @@ async def test_a_client_is_told_when_to_come_back(client: httpx.AsyncClient) -> 
     assert (await client.get("/fail/key")).headers["www-authenticate"] == "Bearer"
 
 
+async def test_a_body_that_is_no_json_says_where(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/body", content=b'{"phone": 5,,}', headers={"content-type": "application/json"})
+    assert answer.status_code == 400
+    (error,) = answer.json()["errors"]
+    assert error["pointer"] == "/body" and "character 12" in error["detail"]
+
+
 async def test_wrong_input_names_place_and_cure(client: httpx.AsyncClient) -> None:
     answer = await client.post("/body", json={"phone": 5, "extra": True})
     assert answer.status_code == 422
