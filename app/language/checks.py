@@ -1,67 +1,64 @@
-"""Holds the raw files of a pack against the contract, for `loader`, which refuses a pack that fails."""
+"""Holds the raw files of a pack against the contract, for `loader`, which refuses a pack that fails.
 
-import hashlib
+Here: the manifest, letters and unfinished texts, and the lexicon. Sentences and wording have modules of their own.
+"""
+
 import re
-from collections.abc import Collection, Iterator, Mapping, Sized
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sized
+from dataclasses import replace
 from typing import Any
 
 from app.language.contract import Contract
-from app.language.normalise import normalise, words_of
+from app.language.findings import Problem
+from app.language.normalise import normalise
 from app.language.number_words import has_number_engine
 from app.language.render import slots_of
 from app.language.scripts import SCRIPTS, script_of_letter
-from app.language.source import is_nfc
+from app.language.sentence_checks import sentence_problems
+from app.language.source import UNFINISHED, Source, is_nfc
+from app.language.wording_checks import braced, keyed, wording_problems
 
 FILES = (
     "manifest.yaml", "disclosures.yaml", "intents.yaml", "tests/intents.yaml", "responses.yaml", "whatsapp.yaml",
-    "errors.yaml", "lexicon.yaml",
+    "errors.yaml", "failures.yaml", "lexicon.yaml",
 )  # fmt: skip
-_UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|TBD)\b", re.IGNORECASE)
-_TAG = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|\d{3}))?")
-_PLACEHOLDER = re.compile(r"\{\{(\d+)\}\}")
+TIME_SLOTS = frozenset({"hour", "next", "minute", "part"})
+TAG = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|\d{3}))?")
+_CLOCK_TIME = re.compile(r"(\d|1\d|2[0-3]):[0-5]\d")
+_TIME_FORMATS = frozenset({"whole", "half", "quarter", "three_quarters", "minutes", "minutes_below_ten"})
 _MANIFEST = ("tag", "name", "native_name", "scripts", "forms", "fallback", "whatsapp_code", "tts", "numbers")
+_VALUES = {
+    "digit_words": r"\d", "number_words": r"[1-9]\d+", "repeat_words": r"[2-9]", "relative_days": r"-?\d",
+    "fraction_words": r"[+-]?\d+\.\d+", "language_names": TAG.pattern,
+}  # fmt: skip
+_FORMATS = (
+    ("date_format", frozenset({"day", "month"})),
+    ("amount_format", frozenset({"number"})),
+    ("amount_one", frozenset[str]()),
+    ("amount_paise_format", frozenset({"number", "paise"})),
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One fault of a pack: the file, the key inside it, and what cures it."""
-
-    file: str
-    key: str
-    cure: str
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.key}: {self.cure}"
-
-
-Raw = Mapping[str, Mapping[str, Any]]  # file name -> its content
-
-
-def check(tag: str, raw: Raw, contract: Contract) -> list[Problem]:
-    """Returns every fault of a pack.
+def check(tag: str, sources: Mapping[str, Source], contract: Contract) -> list[Problem]:
+    """Returns every finding in a pack, with its line.
 
     Args:
         tag: The folder's name.
-        raw: All of `FILES`, read.
+        sources: All of `FILES`, read.
         contract: What the pack must serve.
     """
-    problems = list(_manifest(tag, raw["manifest.yaml"], contract))
-    if problems:
-        return problems
-    forms = tuple(raw["manifest.yaml"]["forms"])
-    scripts = frozenset(raw["manifest.yaml"]["scripts"])
-    for file in FILES:
-        problems += _texts(file, raw[file], scripts)
-    problems += _disclosures(raw["disclosures.yaml"], contract)
-    problems += _sentences("intents.yaml", raw["intents.yaml"], contract, forms, "examples_per_intent")
-    problems += _sentences("tests/intents.yaml", raw["tests/intents.yaml"], contract, forms, "tests_per_intent")
-    problems += _overlap(raw)
-    problems += _responses(raw["responses.yaml"], contract)
-    problems += _templates(raw["whatsapp.yaml"], contract)
-    problems += _errors(raw["errors.yaml"], contract)
-    problems += _lexicon(raw["lexicon.yaml"], contract, forms)
-    return problems
+    raw = {file: source.content for file, source in sources.items()}
+    found = list(_manifest(tag, raw["manifest.yaml"], contract))
+    if not found:
+        forms = tuple(raw["manifest.yaml"]["forms"])
+        scripts = frozenset(raw["manifest.yaml"]["scripts"])
+        for file in FILES:
+            found += _texts(file, raw[file], scripts)
+        found += _lexicon(raw["lexicon.yaml"], contract, forms)
+        found += sentence_problems(raw, contract, forms)
+        if not any(problem.file == "lexicon.yaml" for problem in found):
+            found += wording_problems(raw, contract)
+    return [replace(problem, line=sources[problem.file].line_of(problem.key)) for problem in found]
 
 
 def strings_of(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
@@ -77,24 +74,17 @@ def strings_of(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
             yield from strings_of(inner, f"{key}[{index}]")
 
 
-def _keys(file: str, found: Collection[str], wanted: Collection[str], noun: str) -> Iterator[Problem]:
-    for key in wanted:
-        if key not in found:
-            yield Problem(file, key, f"missing; add the {noun}")
-    for key in found:
-        if key not in wanted:
-            yield Problem(file, key, f"no {noun} of contract.yaml; remove it or correct its name")
-
-
 def _manifest(tag: str, doc: Mapping[str, Any], contract: Contract) -> Iterator[Problem]:
     file = "manifest.yaml"
-    yield from _keys(file, doc, _MANIFEST, "entry")
+    yield from keyed(file, doc, _MANIFEST, "entry")
     if any(key not in doc for key in _MANIFEST):
         return
-    if doc["tag"] != tag or not _TAG.fullmatch(tag):
-        yield Problem(
-            file, "tag", f"{doc['tag']!r}: must be a BCP-47 tag like 'hi-IN' and equal the folder's name {tag!r}"
-        )
+    for key, text in strings_of(doc):
+        if UNFINISHED.search(text):
+            yield Problem(file, key, f"unfinished: {text!r}; fill it in")
+    if doc["tag"] != tag or not TAG.fullmatch(tag):
+        cure = f"{doc['tag']!r}: must be a BCP-47 tag like 'hi-IN' and equal the folder's name {tag!r}"
+        yield Problem(file, "tag", cure)
     for key, known in (("scripts", SCRIPTS), ("forms", contract.forms)):
         values = doc[key]
         if not isinstance(values, list) or not values or not set(values) <= set(known):
@@ -121,9 +111,9 @@ def _texts(file: str, doc: Mapping[str, Any], scripts: frozenset[str]) -> Iterat
     for key, text in strings_of(doc):
         if not is_nfc(text):
             yield Problem(file, key, "not in Unicode form NFC; save it normalised")
-        if _UNFINISHED.search(text):
+        if UNFINISHED.search(text):
             yield Problem(file, key, f"unfinished: {text!r}; write the sentence")
-        if not text.strip() and file != "manifest.yaml":
+        if not text.strip() and file not in ("manifest.yaml", "lexicon.yaml"):
             yield Problem(file, key, "empty; write it or remove it")
         if not foreign_allowed:
             strange = {script_of_letter(c) for c in text} - scripts - {None, "Latn"}
@@ -131,138 +121,22 @@ def _texts(file: str, doc: Mapping[str, Any], scripts: frozenset[str]) -> Iterat
                 yield Problem(file, key, f"letters of {', '.join(sorted(map(str, strange)))} in {text!r}; retype it")
 
 
-def _disclosures(doc: Mapping[str, Any], contract: Contract) -> Iterator[Problem]:
-    file = "disclosures.yaml"
-    yield from _keys(file, doc, contract.disclosures, "disclosure")
-    for key, slots in contract.disclosures.items():
-        entry = doc.get(key)
-        if entry is None:
-            continue
-        if not isinstance(entry, Mapping) or not isinstance(entry.get("text"), str):
-            yield Problem(file, key, "give text, approved_by, approved_on and sha256")
-            continue
-        if slots_of(entry["text"]) != slots:
-            yield Problem(file, key, f"its slots must be exactly {_braced(slots)}")
-        if not entry.get("approved_by") or not re.fullmatch(r"\d{4}-\d\d-\d\d", str(entry.get("approved_on", ""))):
-            yield Problem(file, key, "not approved; run `vaanisetu packs approve`")
-        elif entry.get("sha256") != text_hash(entry["text"]):
-            yield Problem(file, key, "changed after its approval; read it again and run `vaanisetu packs approve`")
-
-
-def text_hash(text: str) -> str:
-    """Returns the SHA-256 (hex) of a disclosure's UTF-8 text, that its approval is bound to."""
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
-
-
-def _sentences(
-    file: str, doc: Mapping[str, Any], contract: Contract, forms: tuple[str, ...], floor: str
-) -> Iterator[Problem]:
-    yield from _keys(file, doc, contract.intents, "intent")
-    for intent in contract.intents.keys() & doc.keys():
-        by_form = doc[intent]
-        if not isinstance(by_form, Mapping) or not all(isinstance(v, list) for v in by_form.values()):
-            yield Problem(file, intent, f"give lists of sentences under {', '.join(forms)}")
-            continue
-        for form in by_form.keys() - set(forms):
-            yield Problem(file, f"{intent}.{form}", "a form that manifest.yaml does not name")
-        distinct = {_plain(text) for texts in by_form.values() for text in texts}
-        if len(distinct) < contract.floors[floor]:
-            yield Problem(
-                file, intent, f"{len(distinct)} different sentences; at least {contract.floors[floor]} needed"
-            )
-        if floor != "examples_per_intent":
-            continue
-        for form in forms:
-            if len(by_form.get(form, ())) < contract.floors["examples_per_form"]:
-                yield Problem(
-                    file, f"{intent}.{form}", f"fewer than {contract.floors['examples_per_form']} sentences; add some"
-                )
-
-
-def _overlap(raw: Raw) -> Iterator[Problem]:
-    """Finds test sentences that are examples too, and sentences that stand under two intents."""
-    owner: dict[str, str] = {}
-    for file in ("intents.yaml", "tests/intents.yaml"):
-        own: dict[str, str] = {}
-        for key, text in strings_of(raw[file]):
-            if not key.endswith("]"):
-                continue
-            intent, plain = key.split(".")[0], _plain(text)
-            if file != "intents.yaml" and owner.get(plain) == intent:
-                yield Problem(file, key, f"{text!r} is also an example in intents.yaml; write another")
-            elif {owner.get(plain, intent), own.get(plain, intent)} != {intent}:
-                other = owner.get(plain, own.get(plain, intent))
-                yield Problem(file, key, f"{text!r} also stands under {other}; decide for one")
-            own[plain] = intent
-        owner |= own
-
-
-def _plain(text: str) -> str:
-    return " ".join(words_of(text))
-
-
-def _responses(doc: Mapping[str, Any], contract: Contract) -> Iterator[Problem]:
-    file = "responses.yaml"
-    yield from _keys(file, doc, contract.responses, "response")
-    for key, rule in contract.responses.items():
-        variants = doc.get(key)
-        if variants is None:
-            continue
-        if not isinstance(variants, list) or not variants:
-            yield Problem(file, key, "give a list of at least one sentence")
-            continue
-        for text in variants:
-            if not rule.required <= slots_of(text) <= rule.required | rule.optional:
-                allowed = f"; {_braced(rule.optional)} may stand too" if rule.optional else ""
-                yield Problem(file, key, f"{text!r}: must hold {_braced(rule.required)}{allowed}")
-        if not any(slots_of(text) == rule.required for text in variants):
-            yield Problem(file, key, f"add a variant with {_braced(rule.required)} only")
-
-
-def _templates(doc: Mapping[str, Any], contract: Contract) -> Iterator[Problem]:
-    file = "whatsapp.yaml"
-    yield from _keys(file, doc, contract.templates, "template")
-    for name, (category, params) in contract.templates.items():
-        entry = doc.get(name)
-        if entry is None:
-            continue
-        if not isinstance(entry, Mapping) or not {"category", "body", "params", "examples"} <= entry.keys():
-            yield Problem(file, name, "give category, body, params and examples")
-            continue
-        if entry["category"] != category or tuple(entry["params"]) != params:
-            yield Problem(file, name, f"category must be {category} and params [{', '.join(params)}]")
-        if len(entry["examples"]) != len(params):
-            yield Problem(file, name, f"give {len(params)} examples, one for each of its params")
-        body = str(entry["body"])
-        if _PLACEHOLDER.findall(body) != [str(n + 1) for n in range(len(params))]:
-            yield Problem(file, name, "the body must hold each {{n}} once, in rising order")
-        if _PLACEHOLDER.match(body) or _PLACEHOLDER.sub("", body[-6:]) != body[-6:] or len(body) > 1024:
-            yield Problem(
-                file, name, "the body must neither start nor end with a {{n}}, and hold at most 1,024 letters"
-            )
-
-
-def _errors(doc: Mapping[str, Any], contract: Contract) -> Iterator[Problem]:
-    yield from _keys("errors.yaml", doc, contract.errors, "message")
-    for key, slots in contract.errors.items():
-        text = doc.get(key)
-        if text is not None and (not isinstance(text, str) or slots_of(text) != slots):
-            yield Problem("errors.yaml", key, f"give one sentence whose slots are exactly {_braced(slots)}")
-
-
 def _lexicon(doc: Mapping[str, Any], contract: Contract, forms: tuple[str, ...]) -> Iterator[Problem]:
     file = "lexicon.yaml"
-    yield from _keys(file, doc, [k for k, rule in contract.lexicon.items() if not rule.optional or k in doc], "entry")
+    yield from keyed(file, doc, [k for k, rule in contract.lexicon.items() if not rule.optional or k in doc], "entry")
     for key, rule in contract.lexicon.items():
         value = doc.get(key)
         if value is None:
             continue
-        kind = {"list": list, "map": dict, "forms": dict, "text": str}[rule.shape]
+        kind = {"list": list, "map": dict, "forms": dict, "cases": dict, "text": str}[rule.shape]
         if not isinstance(value, kind) or not isinstance(value, Sized) or not value:
             yield Problem(file, key, f"give a {rule.shape} that is not empty")
         elif rule.length is not None and len(value) != rule.length:
             yield Problem(file, key, f"holds {len(value)} entries; exactly {rule.length} needed")
+        elif rule.shape == "list" and not all(isinstance(word, str) and word.strip() for word in value):
+            yield Problem(file, key, "holds something other than words")
     yield from _lexicon_values(file, doc, contract, forms)
+    yield from _formats(file, doc)
 
 
 def _lexicon_values(file: str, doc: Mapping[str, Any], contract: Contract, forms: tuple[str, ...]) -> Iterator[Problem]:
@@ -272,11 +146,7 @@ def _lexicon_values(file: str, doc: Mapping[str, Any], contract: Contract, forms
             count, floor = len({normalise(w) for w in words.get(form, ())}), contract.floors[f"function_words_{form}"]
             if count < floor:
                 yield Problem(file, f"function_words.{form}", f"{count} words; at least {floor} needed")
-    patterns = {
-        "digit_words": r"\d", "number_words": r"[1-9]\d+", "repeat_words": r"[2-9]", "relative_days": r"-?\d",
-        "fraction_words": r"[+-]?\d+\.\d+", "language_names": _TAG.pattern,
-    }  # fmt: skip
-    for key, pattern in patterns.items():
+    for key, pattern in _VALUES.items():
         for word, value in doc[key].items() if isinstance(doc.get(key), dict) else ():
             if not re.fullmatch(pattern, str(value)):
                 yield Problem(file, f"{key}.{word}", f"{value!r} does not have the form that contract.yaml states")
@@ -285,9 +155,6 @@ def _lexicon_values(file: str, doc: Mapping[str, Any], contract: Contract, forms
         for value, name in enumerate(doc["digit_names"]):
             if digits.get(name) != str(value):
                 yield Problem(file, f"digit_names[{value}]", f"{name!r} must stand in digit_words as {value}")
-    for key, slots in (("date_format", {"day", "month"}), ("amount_format", {"number"})):
-        if isinstance(doc.get(key), str) and slots_of(doc[key]) != slots:
-            yield Problem(file, key, f"its slots must be exactly {_braced(slots)}")
     topics = doc.get("topics")
     if isinstance(topics, dict):
         if "other" not in topics:
@@ -296,5 +163,26 @@ def _lexicon_values(file: str, doc: Mapping[str, Any], contract: Contract, forms
             yield Problem(file, f"topics.{name}", "no intent of contract.yaml")
 
 
-def _braced(slots: Collection[str]) -> str:
-    return ", ".join(f"{{{slot}}}" for slot in sorted(slots)) or "none"
+def _formats(file: str, doc: Mapping[str, Any]) -> Iterator[Problem]:
+    """Checks how dates, amounts and times are put together, and the cases."""
+    for key, slots in _FORMATS:
+        if isinstance(doc.get(key), str) and slots_of(doc[key]) != slots:
+            yield Problem(file, key, f"its slots must be exactly {braced(slots)}")
+    parts = doc.get("day_parts")
+    for hour in parts if isinstance(parts, dict) else ():
+        if not hour.isdigit() or int(hour) > 23:
+            yield Problem(file, f"day_parts.{hour}", "give the hour from which on it is called so, 0 to 23")
+    times = doc.get("time_formats")
+    if isinstance(times, dict):
+        for name in {"whole", "minutes"} - times.keys():
+            yield Problem(file, f"time_formats.{name}", "missing; add the format")
+        for name, text in times.items():
+            if name not in _TIME_FORMATS and not _CLOCK_TIME.fullmatch(name):
+                cure = f"no time format; there are {', '.join(sorted(_TIME_FORMATS))} and times like 13:30"
+                yield Problem(file, f"time_formats.{name}", cure)
+            elif not isinstance(text, str) or not slots_of(text) <= TIME_SLOTS:
+                yield Problem(file, f"time_formats.{name}", f"its slots must be out of {braced(TIME_SLOTS)}")
+    cases = doc.get("cases")
+    for name, rules in cases.items() if isinstance(cases, dict) else ():
+        if not isinstance(rules, dict) or not rules or not all(isinstance(text, str) for text in rules.values()):
+            yield Problem(file, f"cases.{name}", "give {ending: replacement} pairs")

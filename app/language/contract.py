@@ -30,7 +30,7 @@ class ResponseRule:
 
 @dataclass(frozen=True, slots=True)
 class LexiconRule:
-    """Shape of one lexicon entry: list, map, forms or text; `length` fixes a list's length."""
+    """Shape of one lexicon entry: list, map, forms, cases or text; `length` fixes a list's length."""
 
     shape: str
     length: int | None
@@ -43,12 +43,17 @@ class Contract:
 
     forms: tuple[str, ...]
     floors: Mapping[str, int]
+    pass_rates: Mapping[str, float]  # what `packs test` asks of each form, intent and of values
+    limits: Mapping[str, int]  # letters that a listener is asked to hear out
     intents: Mapping[str, IntentRule]
     disclosures: Mapping[str, frozenset[str]]
     opening: tuple[str, ...]
+    opening_outbound: tuple[str, ...]
+    voicemail: tuple[str, ...]
     responses: Mapping[str, ResponseRule]
     templates: Mapping[str, tuple[str, tuple[str, ...]]]  # name -> category, params
     errors: Mapping[str, frozenset[str]]
+    failures: tuple[str, ...]
     lexicon: Mapping[str, LexiconRule]
 
 
@@ -72,17 +77,22 @@ def _contract(raw: Mapping[str, Any]) -> Contract:
     return Contract(
         forms=tuple(raw["forms"]),
         floors={name: int(value) for name, value in raw["floors"].items()},
+        pass_rates={name: float(value) for name, value in raw["pass_rates"].items()},
+        limits={name: int(value) for name, value in raw["limits"].items()},
         intents={
             name: IntentRule(tuple(rule["slots"]), str(rule["means"]), rule.get("escalates") == "true")
             for name, rule in raw["intents"].items()
         },
         disclosures={name: frozenset(rule["slots"]) for name, rule in raw["disclosures"].items()},
         opening=tuple(raw["opening"]),
+        opening_outbound=tuple(raw["opening_outbound"]),
+        voicemail=tuple(raw["voicemail"]),
         responses={
             key: ResponseRule(frozenset(rule.get("required", ())), frozenset(rule.get("optional", ())))
             for key, rule in raw["responses"].items()
         },
         templates={name: (str(rule["category"]), tuple(rule["params"])) for name, rule in raw["whatsapp"].items()},
+        failures=tuple(raw["failures"]),
         errors={key: frozenset(rule.get("slots", ())) for key, rule in raw["errors"].items()},
         lexicon={
             key: LexiconRule(

@@ -57,3 +57,48 @@ def _letter(char: str) -> tuple[str, str]:
     if name.startswith("TAMIL") and letter == "TA":
         sound = "th"
     return ("consonant", sound) if sound else ("none", "")
+
+
+def spelt(word: str, *, drops_schwa: bool) -> str:
+    """Returns a native word as people would type it: long "a" of a first syllable doubled, silent vowels left out.
+
+    Args:
+        word: In a Brahmic script.
+        drops_schwa: Whether the language leaves the inherent vowel out between a vowel and a syllable, as Hindi does.
+    """
+    units: list[list[str]] = []
+    for place, char in enumerate(word.lower()):
+        kind, sound = _letter(char)
+        if sound == "n" and kind == "mark":
+            sound = _nasal(word, place)
+        if kind == "virama" and units:
+            units[-1][1] = ""
+        elif kind == "sign" and units:
+            units[-1][1] = _long(char, sound, len(units) == 1)
+        elif kind == "consonant":
+            units.append([sound, _SCHWA])
+        elif kind in ("vowel", "mark", "other"):
+            units.append(["", _long(char, sound, not units)] if kind == "vowel" else [sound, ""])
+    if len(units) > 1 and units[-1][1] == _SCHWA and drops_schwa:
+        units[-1][1] = ""
+    if drops_schwa:
+        for place in range(len(units) - 2, 0, -1):
+            before, after = units[place - 1], units[place + 1]
+            if units[place][1] == _SCHWA and before[1] and after[0] and after[1]:
+                units[place][1] = ""
+    return "".join(consonant + vowel.replace(_SCHWA, "a") for consonant, vowel in units)
+
+
+_SCHWA = "ə"
+_LABIALS = ("p", "b", "m")
+
+
+def _nasal(word: str, place: int) -> str:
+    """Returns how a nasal mark sounds: m before a labial, and at the end of a word that ends in a full nasal."""
+    following = _letter(word[place + 1])[1] if place + 1 < len(word) else ""
+    ends_full = not following and unicodedata.name(word[place], "").startswith("TELUGU SIGN ANUSVARA")
+    return "m" if following.startswith(_LABIALS) or ends_full else "n"
+
+
+def _long(char: str, sound: str, is_first: bool) -> str:
+    return "aa" if is_first and sound == "a" and unicodedata.name(char, "").endswith(" AA") else sound

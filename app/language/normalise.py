@@ -14,6 +14,14 @@ _SPACES = re.compile(r"\s+")
 _WORD_PART = frozenset("'’-&")
 _QUOTES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u00a0": " "})
 _PIPE = "\ue000"
+# Vowels that were typed in parts, which look right but are other letters; neither NFC nor indicnlp joins them.
+_TYPED_APART = {
+    "\u0905\u093e\u0947": "\u0913", "\u0905\u093e\u0948": "\u0914",
+    "\u093e\u0947": "\u094b", "\u093e\u0948": "\u094c", "\u0905\u093e": "\u0906", "\u0906\u0947": "\u0913",
+    "\u0905\u094b": "\u0913", "\u0906\u0948": "\u0914", "\u0905\u094c": "\u0914", "\u0905\u0949": "\u0911",
+    "\u0b85\u0bbe": "\u0b86", "\u0c12\u0c4c": "\u0c14",
+}  # fmt: skip
+_APART = re.compile("|".join(_TYPED_APART))
 
 
 def normalise(text: str) -> str:
@@ -32,7 +40,7 @@ def normalise(text: str) -> str:
     scripts = {script_of_letter(char) for char in clean if ord(char) >= 0x0900}
     if not scripts & RULES_OF_SCRIPT.keys():
         return clean
-    guarded = clean.replace("|", _PIPE)
+    guarded = _APART.sub(lambda match: _TYPED_APART[match[0]], clean.replace("|", _PIPE))
     for script in sorted(scripts & RULES_OF_SCRIPT.keys(), key=str):
         guarded = _normaliser(str(script)).normalize(guarded)
     return unicodedata.normalize("NFC", _SPACES.sub(" ", guarded.replace(_PIPE, "|")).strip())

@@ -40,7 +40,7 @@ def parse_digits(text: str, packs: Sequence[Pack], expected: tuple[int, int] | N
         expected: Fewest and most digits that make sense; decides how a correction is read.
     """
     words = number_words(tuple(packs))
-    tokens = _tokens(text)
+    tokens = tokens_of(text)
     best = ""
     for run in _runs(tokens, words):
         pieces = [piece for piece in run if piece is not None]
@@ -64,7 +64,7 @@ def parse_number(text: str, packs: Sequence[Pack]) -> int | None:
         packs: Packs whose number words count; where they disagree, the earlier one is right.
     """
     words = number_words(tuple(packs))
-    tokens = _tokens(text)
+    tokens = tokens_of(text)
     best: tuple[int, int] | None = None  # words, value
     for run in _runs(tokens, words):
         pieces = [piece for piece in run if piece is not None]
@@ -89,13 +89,74 @@ def parse_amount(text: str, packs: Sequence[Pack]) -> int | None:
     return parse_number(text.replace("₹", " ").replace("/-", " "), packs)
 
 
-def _tokens(text: str) -> list[str]:
-    """Splits into words; figures become ASCII and stand apart from letters ("4512க்கு"); "2.5" -> "2point5"."""
+def tokens_of(text: str) -> list[str]:
+    """Splits into lower-case words; figures are ASCII and apart from letters ("4512க்கு"); "2.5" becomes "2point5"."""
     ascii_digits = "".join(
         str(unicodedata.decimal(char)) if char.isdecimal() and not char.isascii() else char for char in text
     )
     words = words_of(_POINT.sub("point", _GROUPING.sub("", ascii_digits)))
     return [part.strip("-") for word in words for part in (_PARTS.findall(word) if word[0].isdigit() else [word])]
+
+
+@dataclass(frozen=True, slots=True)
+class NumberSpan:
+    """A stretch of number words: tokens `start` to `end`.
+
+    `figures`: some are written in figures; `single`: it is one number and not digits in a row; `large`: that number
+    has a multiplier or a fraction in it (sau, lakh, dedh); `everyday`: the words mean other things too ("do", "ek").
+    """
+
+    start: int
+    end: int
+    figures: bool
+    single: bool
+    large: bool
+    everyday: bool
+
+
+def number_spans(tokens: list[str], packs: Sequence[Pack]) -> list[NumberSpan]:
+    """Returns the stretches of numbers in what `tokens_of` returned, in order."""
+    words = number_words(tuple(packs))
+    spans: list[NumberSpan] = []
+    for run in _runs(tokens, words):
+        pieces = [piece for piece in run if piece is not None]
+        inside = tokens[pieces[0].start : pieces[-1].end]
+        large = any(
+            found is not None and (found[0].multiplier is not None or found[0].shift or _fractional(found[0]))
+            for found in (words.at(inside, index) for index in range(len(inside)))
+        )
+        spans.append(
+            NumberSpan(
+                start=pieces[0].start,
+                end=pieces[-1].end,
+                figures=any(piece.figures for piece in pieces),
+                single=len(run) == 1,
+                large=large or "point" in " ".join(inside),
+                everyday=all(piece.everyday for piece in pieces),
+            )
+        )
+    return spans
+
+
+def digit_runs(tokens: list[str], packs: Sequence[Pack]) -> list[list[tuple[str, int, int]]]:
+    """Returns each stretch of numbers as its pieces: digits as said, first token, token after the last."""
+    words = number_words(tuple(packs))
+    return [[(piece.digits, piece.start, piece.end) for piece in run if piece] for run in _runs(tokens, words)]
+
+
+def number_at(tokens: list[str], start: int, packs: Sequence[Pack]) -> tuple[Fraction, int] | None:
+    """Returns the number that begins at a token, fractions included ("saadhe paanch" is 11/2), and where it ends."""
+    words = number_words(tuple(packs))
+    whole = _cardinal(tokens, start, words)
+    step = _step(tokens, start, words)
+    part = (step[0].value, step[1]) if step is not None and step[0].value is not None else None
+    if whole is not None and (part is None or whole[1] >= part[1]):
+        return Fraction(whole[0]), whole[1]
+    return part
+
+
+def _fractional(word: NumberWord) -> bool:
+    return word.value is not None and word.value.denominator != 1
 
 
 def _runs(tokens: list[str], words: NumberWords) -> Iterator[list[_Piece | None]]:

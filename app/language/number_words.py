@@ -11,7 +11,7 @@ from indic_numtowords import num2words, supported_langs
 from app.language.normalise import normalise
 from app.language.packs import Pack
 
-_LONGEST = 3
+_LONGEST = 4
 _INVISIBLE = re.compile("[\u200b-\u200d\ufeff]")
 # Misspellings of indic-numtowords 1.1.0: 81 and 89 in Tamil begin their second word with a long vowel.
 _MISSPELT = {"ta": ("எண்பத்து ஓன்", "எண்பத்து ஒன்")}

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from app.language.patterns import Patterns
+from app.language.vocabulary import Vocabulary
+
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
@@ -57,17 +60,29 @@ class Lexicon:
     common_words: frozenset[str] = frozenset()
     relative_days: Mapping[str, int] = field(default_factory=dict)  # spoken word -> days from today
     topics: Mapping[str, str] = field(default_factory=dict)  # intent -> what a handoff says the call was about
+    cases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # case -> ending -> what replaces it
+    informal_words: frozenset[str] = frozenset()
+    clause_joins: frozenset[str] = frozenset()
+    alarm_words: Mapping[str, str] = field(default_factory=dict)  # phrase -> kind of what may bring a person in
 
 
 @dataclass(frozen=True, slots=True)
 class Formats:
-    """How values are said: `digit_names` 0..9, `months` from January, `weekdays` from Monday."""
+    """How values are said: `digit_names` 0..9, `months` from January, `weekdays` from Monday.
+
+    `day_parts` maps the hour from which on (0-23) a part of the day is called so; `times` holds the formats of clock
+    times by kind (`whole`, `half`, `minutes` ...) or for one time of its own ("12:00").
+    """
 
     digit_names: tuple[str, ...] = ()
     months: tuple[str, ...] = ()
     weekdays: tuple[str, ...] = ()
     date: str = "{day} {month}"
     amount: str = "{number}"
+    one: str = ""  # one rupee, where it is said in a way of its own
+    paise: str = ""  # with {number} and {paise}
+    day_parts: Mapping[int, str] = field(default_factory=dict)
+    times: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +114,13 @@ class Pack:
     fraction_words: Mapping[str, str] = field(default_factory=dict)  # "1.5" replaces a number, "+0.5" shifts the next
     formats: Formats = field(default_factory=Formats)
     templates: Mapping[str, WhatsappTemplate] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict)  # why a message was not delivered, for agents
     opening: tuple[str, ...] = ()  # disclosure keys that open a call, in order
+    opening_outbound: tuple[str, ...] = ()  # the same where we are the ones who ring
+    voicemail: tuple[str, ...] = ()  # the same where a machine answered
+    version: str = ""  # hash of the folder's files
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
+    patterns: Patterns = field(default_factory=Patterns)
 
     @property
     def tag(self) -> str:

@@ -1,19 +1,56 @@
-"""Fills a pack's sentences with values; the dialogue speaks and the channels send what comes out."""
+"""Fills a pack's sentences with values; the dialogue speaks and the channels send what comes out.
+
+A slot may name a case, `{city:loc}`: the pack's rules then bend the end of the value, as Tamil and Telugu need.
+"""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from app.errors import PackError
 from app.language.packs import Pack
+from app.language.scripts import LATIN, script_of_letter
 
-_SLOT = re.compile(r"\{(\w+)\}")
+_SLOT = re.compile(r"\{(\w+)(?::(\w+))?\}")
 
 
 @lru_cache(maxsize=4096)
 def slots_of(text: str) -> frozenset[str]:
     """Returns the names of the `{slots}` in a sentence."""
-    return frozenset(_SLOT.findall(text))
+    return frozenset(match[1] for match in _SLOT.finditer(text))
+
+
+@lru_cache(maxsize=4096)
+def cases_of(text: str) -> frozenset[str]:
+    """Returns the cases that the slots of a sentence name."""
+    return frozenset(match[2] for match in _SLOT.finditer(text) if match[2])
+
+
+def inflect(pack: Pack, case: str, value: str) -> str:
+    """Returns a value in a case of the pack; the rule of the longest ending applies, no rule leaves it as it is.
+
+    Args:
+        pack: The language.
+        case: A name under `cases` of its lexicon.
+        value: Words, such as a city or a date.
+    """
+    rules = pack.lexicon.cases.get(case, {})
+    for size in range(len(value), -1, -1):
+        ending = value[len(value) - size :]
+        if ending in rules:
+            stem = value[: len(value) - size]
+            joint = "-" if not ending and _changes_script(stem, rules[ending]) else ""
+            return f"{stem}{joint}{rules[ending]}"
+    return value
+
+
+def fill(pack: Pack, text: str, slots: Mapping[str, str]) -> str:
+    """Returns a text with its slots filled, each in the case that it names.
+
+    Raises:
+        KeyError: A slot is not given.
+    """
+    return _SLOT.sub(lambda m: inflect(pack, m[2], slots[m[1]]) if m[2] else slots[m[1]], text)
 
 
 def render(pack: Pack, key: str, slots: Mapping[str, str] | None = None, variant: int = 0) -> str:
@@ -31,17 +68,33 @@ def render(pack: Pack, key: str, slots: Mapping[str, str] | None = None, variant
     Raises:
         PackError: The key is not in the pack, or every variant needs a slot that is not given.
     """
-    given = {name: value for name, value in (slots or {}).items() if value}
     variants = pack.responses.get(key)
     if not variants:
         raise PackError(f"{pack.tag}/responses.yaml: {key}: missing; add the response")
+    return render_one(pack, key, variants, slots or {}, variant)
+
+
+def render_one(pack: Pack, key: str, variants: Sequence[str], slots: Mapping[str, str], variant: int) -> str:
+    """Returns one of a response's variants with its slots filled; see `render`.
+
+    Args:
+        pack: The language to speak.
+        key: What errors name.
+        variants: At least one.
+        slots: Values as spoken words; "" counts as not given.
+        variant: Which of the fitting variants, counted round and round.
+
+    Raises:
+        PackError: Every variant needs a slot that is not given.
+    """
+    given = {name: value for name, value in slots.items() if value}
     fitting = [text for text in variants if slots_of(text) <= given.keys()]
     if not fitting:
         lacking = min((sorted(slots_of(text) - given.keys()) for text in variants), key=len)
         raise PackError(f"{pack.tag}/responses.yaml: {key}: no value for {', '.join(lacking)}; give it as a slot")
     most = max(len(slots_of(text)) for text in fitting)
     best = [text for text in fitting if len(slots_of(text)) == most]
-    return _fill(best[variant % len(best)], given)
+    return fill(pack, best[variant % len(best)], given)
 
 
 def disclosure(pack: Pack, key: str, slots: Mapping[str, str] | None = None) -> str:
@@ -57,7 +110,7 @@ def disclosure(pack: Pack, key: str, slots: Mapping[str, str] | None = None) -> 
     lacking = sorted(slots_of(found.text) - given.keys())
     if lacking:
         raise PackError(f"{pack.tag}/disclosures.yaml: {key}: no value for {', '.join(lacking)}; give it as a slot")
-    return _fill(found.text, given)
+    return fill(pack, found.text, given)
 
 
 def error_text(pack: Pack, key: str, slots: Mapping[str, str] | None = None) -> str:
@@ -72,7 +125,7 @@ def error_text(pack: Pack, key: str, slots: Mapping[str, str] | None = None) -> 
     lacking = sorted(slots_of(text) - (slots or {}).keys())
     if lacking:
         raise PackError(f"{pack.tag}/errors.yaml: {key}: no value for {', '.join(lacking)}; give it as a slot")
-    return _fill(text, slots or {})
+    return fill(pack, text, slots or {})
 
 
 def topic_of(pack: Pack, intent: str) -> str:
@@ -81,5 +134,6 @@ def topic_of(pack: Pack, intent: str) -> str:
     return topics.get(intent) or topics["other"]
 
 
-def _fill(text: str, slots: Mapping[str, str]) -> str:
-    return _SLOT.sub(lambda match: slots[match[1]], text)
+def _changes_script(stem: str, suffix: str) -> bool:
+    """Tells whether a suffix in another script follows Latin letters; a hyphen then keeps the two apart."""
+    return bool(stem and suffix) and script_of_letter(stem[-1]) == LATIN and script_of_letter(suffix[0]) != LATIN

@@ -7,7 +7,7 @@ from app.language.packs import Pack
 
 _NEAR = 2  # a "not" this close to a language's name refuses it
 _FAR = 6
-_REACH = 4  # words between a name and the word for speaking
+_REACH = 5  # words between a name and the word for speaking
 _LONGEST_ENDING = 3
 
 

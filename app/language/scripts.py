@@ -46,3 +46,8 @@ def script_of_word(word: str) -> str | None:
         if script is not None:
             counts[script] = counts.get(script, 0) + 1
     return max(counts, key=counts.__getitem__) if counts else None
+
+
+def letters_of_script(script: str) -> str:
+    """Returns where a script's letters stand in Unicode ("U+0C80-U+0CFF"), "" for a script that is not known."""
+    return ", ".join(f"U+{low:04X}-U+{high:04X}" for low, high, name in _BLOCKS if name == script)

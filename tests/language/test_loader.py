@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from app.errors import NotFound, PackError
+from app.language.approval import approve
 from app.language.identify import identify
-from app.language.loader import PackRegistry, approve, load_pack, validate_pack
+from app.language.loader import PackRegistry, load_pack, validate_pack
 from app.language.numbers import parse_digits, spoken_amount, spoken_digits
 
 pytestmark = pytest.mark.unit
@@ -53,7 +54,7 @@ def test_no_pack_at_all_is_an_error(tmp_path: Path, packs_dir: Path) -> None:
     ("file", "change", "expected"),
     [
         ("intents.yaml", lambda d: d.pop("affirm"), r"en-IN/intents.yaml: affirm: missing"),
-        ("intents.yaml", lambda d: d.update(fly={"native": ["a"]}), r"intents.yaml: fly: no intent"),
+        ("intents.yaml", lambda d: d.update(fly={"native": ["a"]}), r"intents.yaml:\d+: fly: no intent"),
         ("intents.yaml", lambda d: d["wait"].update(asr=[]), r"wait.asr: fewer than 2"),
         ("intents.yaml", lambda d: d["wait"].update(native=["TODO"], mixed=["b", "c"]), r"unfinished"),
         ("intents.yaml", lambda d: d["wait"]["asr"].append("yes please"), r"also stands under"),
@@ -73,7 +74,7 @@ def test_no_pack_at_all_is_an_error(tmp_path: Path, packs_dir: Path) -> None:
         ("lexicon.yaml", lambda d: d["digit_words"].update(four="44"), r"digit_words.four"),
         ("lexicon.yaml", lambda d: d["function_words"].update(native=["a"]), r"at least 120 needed"),
         ("manifest.yaml", lambda d: d.update(tag="hi-IN"), r"equal the folder's name"),
-        ("manifest.yaml", lambda d: d.update(scripts=["Latin"]), r"manifest.yaml: scripts"),
+        ("manifest.yaml", lambda d: d.update(scripts=["Latin"]), r"manifest.yaml:\d+: scripts"),
         ("manifest.yaml", lambda d: d["tts"].update(rate_wpm="fast"), r"tts.rate_wpm"),
         ("manifest.yaml", lambda d: d.update(fallback=["hi-IN"]), r"no such pack"),
         ("manifest.yaml", lambda d: d.update(numbers="klingon"), r"no engine"),
@@ -96,14 +97,14 @@ def test_fault_is_refused_with_its_place(packs: Path, file: str, change: Edit, e
 )
 def test_unreadable_file_is_refused(packs: Path, content: bytes, expected: str) -> None:
     (packs / "en-IN" / "errors.yaml").write_bytes(content)
-    with pytest.raises(PackError, match=rf"en-IN/errors.yaml: .*{expected}"):
+    with pytest.raises(PackError, match=rf"en-IN/errors\.yaml(:\d+)?: .*{expected}"):
         PackRegistry.load(packs)
     assert validate_pack(packs / "en-IN").grade == "F"
 
 
 def test_missing_file_is_named(packs: Path) -> None:
     (packs / "en-IN" / "tests" / "intents.yaml").unlink()
-    with pytest.raises(PackError, match=r"en-IN/tests/intents.yaml: missing"):
+    with pytest.raises(PackError, match=r"en-IN/tests/intents\.yaml: file: missing"):
         PackRegistry.load(packs)
 
 
@@ -122,15 +123,29 @@ def test_approving_an_unknown_key_is_refused(packs: Path) -> None:
         approve(packs / "en-IN", "A. Reader", "2026-11-21", ["nothing"])
 
 
-def test_reload_takes_a_change_and_keeps_the_old_pack_when_wrong(packs: Path) -> None:
-    registry = PackRegistry.load(packs)
+def test_reading_again_takes_a_change_and_keeps_what_is_wrong_now_as_it_was(packs: Path) -> None:
+    before = PackRegistry.load(packs)
     path = packs / "en-IN" / "responses.yaml"
+    assert before.again().get("en-IN") is before.get("en-IN")
     edit(path, lambda d: d.update(checking=["Let me look."]))
-    assert registry.reload("en-IN").responses["checking"] == ("Let me look.",)
+    after = before.again()
+    assert after.get("en-IN").responses["checking"] == ("Let me look.",)
+    assert after.versions != before.versions and before.get("en-IN").responses["checking"] != ("Let me look.",)
     edit(path, lambda d: d.pop("checking"))
-    with pytest.raises(PackError):
-        registry.reload("en-IN")
-    assert registry.get("en-IN").responses["checking"] == ("Let me look.",)
+    kept = after.again()
+    assert kept.get("en-IN") is after.get("en-IN")
+    assert [(report.tag, report.faults[0].key) for report in kept.rejected] == [("en-IN", "checking")]
+
+
+def test_one_bad_pack_does_not_stop_the_others_at_the_start(packs: Path, packs_dir: Path) -> None:
+    shutil.copytree(packs_dir / "hi-IN", packs / "hi-IN")
+    edit(packs / "en-IN" / "errors.yaml", lambda d: d.pop("invalid_date"))
+    registry = PackRegistry.open(packs)
+    assert registry.tags == ("hi-IN",)
+    (report,) = registry.rejected
+    assert report.tag == "en-IN" and report.faults[0].key == "invalid_date"
+    with pytest.raises(PackError, match=r"en-IN/errors\.yaml: invalid_date"):
+        PackRegistry.load(packs)
 
 
 def test_fifth_language_needs_no_code(tmp_path: Path, packs_dir: Path) -> None:

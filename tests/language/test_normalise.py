@@ -46,3 +46,17 @@ def test_normalising_again_changes_nothing(text: str) -> None:
     once = normalise(text)
     assert unicodedata.is_normalized("NFC", once)
     assert normalise(once) == once
+
+
+@pytest.mark.parametrize(
+    ("typed", "right"),
+    [
+        ("\u0915\u093e\u0947", "\u0915\u094b"),
+        ("\u0905\u093e\u092a", "\u0906\u092a"),
+        ("\u0915\u093e\u0948\u0928", "\u0915\u094c\u0928"),
+        ("\u0b85\u0bbe\u0bae\u0bbe", "\u0b86\u0bae\u0bbe"),
+        ("\u0926\u0941:\u0916", "\u0926\u0941\u0903\u0916"),
+    ],
+)
+def test_vowels_typed_in_parts_become_one_letter(typed: str, right: str) -> None:
+    assert normalise(typed) == right

@@ -27,7 +27,7 @@ DIGITS = st.text("0123456789", min_size=2, max_size=12)
 
 @pytest.mark.parametrize("tag", REGISTRY.tags)
 @given(digits=DIGITS)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_spoken_digits_come_back(tag: str, digits: str) -> None:
     spoken = spoken_digits(REGISTRY.get(tag), digits)
     assert parse_digits(spoken, [REGISTRY.get(tag)]) == digits
@@ -35,7 +35,7 @@ def test_spoken_digits_come_back(tag: str, digits: str) -> None:
 
 
 @given(digits=DIGITS, choices=st.lists(st.sampled_from(REGISTRY.tags), min_size=12, max_size=12))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_mixed_languages_come_back(digits: str, choices: list[str]) -> None:
     spoken = " ".join(spoken_digits(REGISTRY.get(tag), digit) for digit, tag in zip(digits, choices, strict=False))
     assert parse_digits(spoken, PACKS) == digits
@@ -43,7 +43,7 @@ def test_mixed_languages_come_back(digits: str, choices: list[str]) -> None:
 
 @pytest.mark.parametrize("tag", ["en-IN", "hi-IN"])
 @given(number=st.integers(0, 999_999_999))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_spoken_numbers_come_back(tag: str, number: int) -> None:
     pack = REGISTRY.get(tag)
     assert parse_number(spoken_number(pack, number), [pack]) == number
@@ -52,14 +52,14 @@ def test_spoken_numbers_come_back(tag: str, number: int) -> None:
 
 @pytest.mark.parametrize("tag", ["ta-IN", "te-IN"])
 @given(number=st.integers(0, 99_999))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_spoken_numbers_come_back_in_the_south(tag: str, number: int) -> None:
     pack = REGISTRY.get(tag)
     assert parse_number(spoken_number(pack, number), [pack]) == number
 
 
 @given(st.text(max_size=80))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_any_text_is_read_without_failing(text: str) -> None:
     digits = parse_digits(text, PACKS)
     assert digits is None or (digits.isascii() and digits.isdigit())
@@ -136,7 +136,7 @@ def test_number_out_of_range_is_refused() -> None:
 @pytest.mark.parametrize(
     ("tag", "digits", "amount", "day"),
     [
-        ("en-IN", "four five zero", "two thousand three hundred and fifty rupees", "twenty five May"),
+        ("en-IN", "four five zero", "two thousand three hundred and fifty rupees", "twenty fifth May"),
         ("hi-IN", "चार पाँच शून्य", "दो हज़ार तीन सौ पचास रुपये", "पच्चीस मई"),
     ],
 )

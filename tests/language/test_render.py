@@ -4,7 +4,7 @@ import pytest
 
 from app.errors import PackError
 from app.language.loader import PackRegistry
-from app.language.render import disclosure, error_text, render, topic_of
+from app.language.render import cases_of, disclosure, error_text, fill, inflect, render, slots_of, topic_of
 
 pytestmark = pytest.mark.unit
 
@@ -44,3 +44,14 @@ def test_topic_falls_back_to_other(registry: PackRegistry) -> None:
     pack = registry.get("en-IN")
     assert topic_of(pack, "order_status") == "your order"
     assert topic_of(pack, "a_tenants_own") == pack.lexicon.topics["other"]
+
+
+def test_a_case_bends_the_end_of_a_value(registry: PackRegistry) -> None:
+    tamil, telugu = registry.get("ta-IN"), registry.get("te-IN")
+    assert [inflect(tamil, "dat", c) for c in ("சென்னை", "ஈரோடு", "புனே", "Xanadu")] == [
+        "சென்னைக்கு", "ஈரோட்டுக்கு", "புனேவுக்கு", "Xanadu-க்கு",
+    ]  # fmt: skip
+    assert inflect(telugu, "dat", "విశాఖపట్నం") == "విశాఖపట్నానికి" and inflect(telugu, "by", "రేపు") == "రేపటిలోపు"
+    assert inflect(tamil, "no_such_case", "சென்னை") == "சென்னை" and inflect(tamil, "loc", "") == "ல"
+    assert fill(tamil, "{city:loc} இருக்கு", {"city": "சென்னை"}) == "சென்னைல இருக்கு"
+    assert slots_of("{city:loc} {date}") == {"city", "date"} and cases_of("{city:loc} {date}") == {"loc"}

@@ -1,0 +1,1 @@
+"""Language packs while the service runs: the version that serves, reading again, and the doors to both."""
