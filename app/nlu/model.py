@@ -33,8 +33,8 @@ class IntentModel:
     temperature: float
     thresholds: dict[str, float]
 
-    def probabilities(self, features: Sequence[str]) -> NDArray[np.float64]:
-        """Returns float64[labels] summing to 1; the prior of an empty text when no feature is known."""
+    def scores(self, features: Sequence[str]) -> NDArray[np.float64]:
+        """Returns float64[labels], the margins; the bias alone when no feature is known."""
         counts = Counter(column for name in features if (column := self.vocabulary.get(name)) is not None)
         scores = self.bias.astype(np.float64)
         if counts:
@@ -43,7 +43,11 @@ class IntentModel:
             values *= self.idf[columns]
             values /= np.linalg.norm(values)
             scores = scores + values @ self.weights[columns]
-        scaled = scores / self.temperature
+        return np.asarray(scores, dtype=np.float64)
+
+    def probabilities(self, features: Sequence[str]) -> NDArray[np.float64]:
+        """Returns float64[labels] summing to 1; the prior of an empty text when no feature is known."""
+        scaled = self.scores(features) / self.temperature
         scaled -= scaled.max()
         exponents = np.exp(scaled)
         return np.asarray(exponents / exponents.sum(), dtype=np.float64)

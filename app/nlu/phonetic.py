@@ -31,7 +31,7 @@ _VOWELS = {
 }
 _SIGNS = {"ANUSVARA": "n", "CANDRABINDU": "n", "BINDI": "n", "TIPPI": "n", "VISARGA": "h"}
 _VIRAMAS = ("VIRAMA", "HALANT")
-_CONSONANTS = {"llla": "l", "ca": "ch", "cha": "ch"}
+_CONSONANTS = {"llla": "l", "ca": "ch", "cha": "ch", "nya": "n"}
 
 _LATIN_RULES = tuple(
     (re.compile(pattern), replacement)
@@ -40,20 +40,24 @@ _LATIN_RULES = tuple(
         (r"ch+", "C"),
         (r"c(?=[eiy])", "s"),
         (r"ck?|q", "k"),
-        (r"C", "c"),
+        (r"C", "s"),
         (r"x", "ks"),
         (r"ph|f", "p"),
         (r"w", "v"),
         (r"z", "j"),
-        (r"a[iey]|e[iy]|ay", "e"),
+        (r"a[ie]|[ae]y(?![aeiou])|ei", "e"),
         (r"a[uw]|o[uw]", "o"),
         (r"oo", "u"),
         (r"ee", "i"),
     )
 )
-_VOICED = str.maketrans("gdbj", "ktpc")
+_VOICED = str.maketrans("gdbj", "ktps")
 _ASPIRATION = re.compile(r"(?<=[kctpsnlrmvy])h")
 _REPEATED = re.compile(r"(.)\1+")
+_GLIDE = re.compile(r"(?<=i)y(?=[aeiou])")
+_NASAL = re.compile(r"m(?=p|$)")
+_BURST = re.compile(r"ntr")
+_SCHWA_REVERSED = re.compile(r"([aeiou][^aeiou])a(?=[^aeiou][aeiou])")
 _JOINTS = re.compile(r"[-&]")
 _NOT_SOUND = re.compile(r"[^a-z0-9]")
 
@@ -75,6 +79,8 @@ def sound_key(word: str) -> str:
         latin = pattern.sub(replacement, latin)
     latin = _NOT_SOUND.sub("", latin).translate(_VOICED)
     latin = _REPEATED.sub(r"\1", _ASPIRATION.sub("", latin))
+    latin = _BURST.sub("nr", _NASAL.sub("n", _GLIDE.sub("", latin)))
+    latin = _SCHWA_REVERSED.sub(r"\1", latin[::-1])[::-1]
     return latin[:-1] if len(latin) > 2 and latin.endswith("a") else latin
 
 

@@ -3,14 +3,15 @@
 import hashlib
 import random
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import sklearn
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
 from app.nlu.augment import noisy_copies, spliced
@@ -19,30 +20,46 @@ from app.nlu.model import IntentModel
 from app.nlu.phonetic import words_of
 
 OUT_OF_SCOPE = "out_of_scope"
-_COPIES = 3
+_COPIES = 1
+_REGULARISATION = 1.0
 _LEAST_SEEN = 2
-_NONSENSE_SHARE = 0.1
+_NONSENSE_SHARE = 0.05
 _FOLDS = 5
+_FOLDS_USED = 2
 _IDLE_FROM_INTENTS = 8
 _SEED = 20261121
-_THRESHOLD_RANGE = (0.25, 0.5)
-_WANTED_PRECISION = 0.9
+_USUAL_TEMPERATURE = 0.25
+_THRESHOLD_RANGE = (0.3, 0.45)
+_WANTED_PRECISION = 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One labelled sentence; of its language, `fillers` are back-channels and `denials` the words that say no."""
+    """One labelled sentence; of its language, `fillers` are back-channels and `denials` the words that say no.
+
+    Sentences of one `template` are left out of a fit together, lest one tells of another; "" stands for itself.
+    """
 
     intent: str
     text: str
     fillers: tuple[str, ...] = ()
     denials: frozenset[str] = frozenset()
+    template: str = ""
 
 
 def fingerprint(examples: Sequence[Example], number_words: Sequence[str]) -> str:
     """Returns a hash of all that decides a trained model: sentences, features, recipe and library version."""
     digest = hashlib.sha256()
-    recipe = (_COPIES, _SEED, _FOLDS, _THRESHOLD_RANGE, _NONSENSE_SHARE, _IDLE_FROM_INTENTS)
+    recipe = (
+        _COPIES,
+        _REGULARISATION,
+        _SEED,
+        _FOLDS,
+        _FOLDS_USED,
+        _THRESHOLD_RANGE,
+        _NONSENSE_SHARE,
+        _IDLE_FROM_INTENTS,
+    )
     digest.update(f"{FEATURES_VERSION}|{sklearn.__version__}|{recipe}".encode())
     for example in sorted(examples, key=lambda e: (e.intent, e.text)):
         digest.update(f"\x1e{example.intent}\x1f{example.text}\x1f{example.fillers}".encode())
@@ -51,10 +68,11 @@ def fingerprint(examples: Sequence[Example], number_words: Sequence[str]) -> str
 
 
 def train(examples: Sequence[Example], extractor: FeatureExtractor) -> IntentModel:
-    """Fits TF-IDF and a multinomial logistic regression, calibrated on sentences that a first fit did not see.
+    """Fits TF-IDF and linear support vectors, calibrated on sentences that a first fit did not see.
 
-    The first fit leaves out each fifth sentence with its noisy copies; the second starts from it and sees all. One
-    thread: the others belong to live calls.
+    A margin becomes a probability by softmax over its temperature. Two fifths of the sentences, with their noisy
+    copies, are left out of a fit in turn, to set temperature and thresholds; the last fit sees all. One thread: the
+    others belong to live calls.
 
     Args:
         examples: Of at least two intents.
@@ -68,20 +86,28 @@ def train(examples: Sequence[Example], extractor: FeatureExtractor) -> IntentMod
     rng.shuffle(order)
     rows = _augmented(order, rng)
     vectorizer = TfidfVectorizer(analyzer=extractor.extract, min_df=_LEAST_SEEN, sublinear_tf=True, dtype=np.float32)
-    regression = LogisticRegression(C=20.0, max_iter=60, tol=1e-3, warm_start=True)
     with threadpool_limits(1):
         matrix = vectorizer.fit_transform([row.text for row in rows])
         intents = np.array([row.intent for row in rows])
         labels = set(intents.tolist())
-        seen = np.array([row.source % _FOLDS != 0 for row in rows])
-        if set(intents[seen].tolist()) != labels:
-            seen[:] = True
-        regression.fit(matrix[seen], intents[seen])
-        first = _exported(vectorizer, regression)
-        unseen = [order[row.source] for row, kept in zip(rows, seen, strict=True) if row.original and not kept]
-        temperature, thresholds = _calibrate(first, unseen, extractor.extract)
-        regression.fit(matrix, intents)
-    return replace(_exported(vectorizer, regression), temperature=temperature, thresholds=dict(thresholds))
+        unseen: list[tuple[NDArray[np.float64], str]] = []
+        for fold in range(_FOLDS_USED):
+            seen = np.array([row.source % _FOLDS != fold for row in rows])
+            if set(intents[seen].tolist()) != labels:
+                continue
+            model = _exported(vectorizer, _fitted(matrix[seen], intents[seen]))
+            unseen += [
+                (model.scores(extractor.extract(row.text)), row.intent)
+                for row, kept in zip(rows, seen, strict=True)
+                if row.original and not kept
+            ]
+        whole = _exported(vectorizer, _fitted(matrix, intents))
+    temperature, thresholds = _calibrate(whole.labels, unseen)
+    return replace(whole, temperature=temperature, thresholds=dict(thresholds))
+
+
+def _fitted(matrix: Any, intents: NDArray[np.str_]) -> LinearSVC:
+    return LinearSVC(C=_REGULARISATION, max_iter=300, tol=1e-2, random_state=_SEED).fit(matrix, intents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +121,17 @@ class _Row:
 
 
 def _augmented(examples: Sequence[Example], rng: random.Random) -> list[_Row]:
-    rows = [_Row(e.text, e.intent, number, original=True) for number, e in enumerate(examples)]
-    idle_words = _idle_words(examples)
+    groups: dict[str, int] = {}
     for number, example in enumerate(examples):
+        groups.setdefault(example.template or f"\x1f{number}", number)
+    sources = [groups[example.template or f"\x1f{number}"] for number, example in enumerate(examples)]
+    rows = [_Row(e.text, e.intent, source, original=True) for e, source in zip(examples, sources, strict=True)]
+    idle_words = _idle_words(examples)
+    for source, example in zip(sources, examples, strict=True):
         fillers = () if example.intent in ("affirm", "deny") else example.fillers
         chance = random.Random(f"{_SEED}|{example.text}")
         copies = noisy_copies(example.text, fillers, _COPIES, chance, idle_words - example.denials)
-        rows += [_Row(text, example.intent, number) for text in copies]
+        rows += [_Row(text, example.intent, source) for text in copies]
     nonsense = spliced([e.text for e in examples], int(len(examples) * _NONSENSE_SHARE), rng)
     return rows + [_Row(text, OUT_OF_SCOPE, -1) for text in nonsense]
 
@@ -115,10 +145,10 @@ def _idle_words(examples: Sequence[Example]) -> frozenset[str]:
     return frozenset(word for word, sharing in intents.items() if len(sharing) >= _IDLE_FROM_INTENTS)
 
 
-def _exported(vectorizer: TfidfVectorizer, regression: LogisticRegression) -> IntentModel:
+def _exported(vectorizer: TfidfVectorizer, machine: LinearSVC) -> IntentModel:
     """Copies what scikit-learn fitted into plain arrays."""
-    labels = tuple(str(label) for label in regression.classes_)
-    weights, bias = regression.coef_, regression.intercept_
+    labels = tuple(str(label) for label in machine.classes_)
+    weights, bias = machine.coef_, machine.intercept_
     if len(labels) == 2:
         weights, bias = np.vstack([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
     return IntentModel(
@@ -133,21 +163,21 @@ def _exported(vectorizer: TfidfVectorizer, regression: LogisticRegression) -> In
 
 
 def _calibrate(
-    fold: IntentModel, unseen: Sequence[Example], extract: Callable[[str], list[str]]
+    labels: Sequence[str], unseen: Sequence[tuple[NDArray[np.float64], str]]
 ) -> tuple[float, Mapping[str, float]]:
-    """Returns the temperature of least log loss and a threshold per intent, from unseen sentences."""
+    """Returns the temperature of least log loss and a threshold per intent, from the scores of unseen sentences."""
     if not unseen:
-        return 1.0, {}
-    raw = np.stack([np.log(np.maximum(fold.probabilities(extract(e.text)), 1e-12)) for e in unseen])
-    truth = np.array([fold.labels.index(e.intent) for e in unseen])
-    temperature = min(np.geomspace(0.3, 3.0, 40), key=lambda t: _log_loss(raw / t, truth))
+        return _USUAL_TEMPERATURE, {}
+    raw = np.stack([scores for scores, _ in unseen])
+    truth = np.array([labels.index(intent) for _, intent in unseen])
+    temperature = min(np.geomspace(0.05, 2.0, 60), key=lambda t: _log_loss(raw / t, truth))
     scaled = raw / temperature
     chances = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     chances /= chances.sum(axis=1, keepdims=True)
     best = chances.argmax(axis=1)
     return float(temperature), {
         label: _threshold(chances[best == row, row], truth[best == row] == row)
-        for row, label in enumerate(fold.labels)
+        for row, label in enumerate(labels)
         if label != OUT_OF_SCOPE
     }
 

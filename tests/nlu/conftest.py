@@ -16,6 +16,5 @@ def registry() -> PackRegistry:
 
 
 @pytest.fixture(scope="session")
-def understander(registry: PackRegistry, pytestconfig: pytest.Config) -> Understander:
-    assert pytestconfig.cache is not None
-    return Understander(registry, Path(pytestconfig.cache.mkdir("understander")))
+def understander(registry: PackRegistry, models_dir: Path) -> Understander:
+    return Understander(registry, models_dir)

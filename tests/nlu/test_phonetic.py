@@ -15,6 +15,12 @@ pytestmark = pytest.mark.unit
         ("எங்கே", "enge", "enghe"),
         ("ఎక్కడ", "ekkada", "ekada"),
         ("மொழி", "mozhi", "moli"),
+        ("करना", "karna"),
+        ("दीजिए", "dijiye"),
+        ("అవసరం", "avasaram"),
+        ("பணம்", "panam"),
+        ("நன்றி", "nandri"),
+        ("கொஞ்சம்", "konjam"),
         ("வாட்ஸ்அப்", "whatsapp", "వాట్సాప్"),
     ],
 )
@@ -23,7 +29,13 @@ def test_spellings_of_a_word_share_their_key(spellings: tuple[str, ...]) -> None
 
 
 @pytest.mark.parametrize(
-    "spellings", [("ऑर्डर", "order", "ஆர்டர்", "ఆర్డర్"), ("कैंसल", "cancel"), ("टेक्निशियन", "tekniciyan")]
+    "spellings",
+    [
+        ("ऑर्डर", "order", "ஆர்டர்", "ఆర్డర్"),
+        ("कैंसल", "cancel"),
+        ("అపాయింట్‌మెంట్", "appointment", "अपॉइंटमेंट"),
+        ("टेक्निशियन", "tekniciyan"),
+    ],
 )
 def test_borrowed_words_share_their_consonants(spellings: tuple[str, ...]) -> None:
     assert len({skeleton(sound_key(word)) for word in spellings}) == 1

@@ -123,6 +123,23 @@ def test_alternatives_leave_out_the_winner(understander: Understander) -> None:
     assert heard.alternatives and heard.intent not in heard.alternatives
 
 
+def test_the_ranking_shows_why_words_were_taken_or_not(understander: Understander) -> None:
+    taken = hear(understander, "where is my order")
+    best = taken.ranking[0]
+    assert (best.intent, best.weighed) == (taken.intent, taken.confidence) and best.weighed >= best.threshold > 0
+    strange = hear(understander, "purple quantum elephants juggle algorithms quietly")
+    first = strange.ranking[0]
+    assert strange.intent == "out_of_scope"
+    assert first.intent == "out_of_scope" or first.weighed < first.threshold or strange.known_share < 0.6
+
+
+def test_what_is_awaited_moves_the_ranking(understander: Understander) -> None:
+    chance = {score.intent: score for score in hear(understander, "it is the blue one", expectation="text").ranking}
+    free = {score.intent: score for score in hear(understander, "it is the blue one").ranking}
+    assert chance["inform"].chance == free["inform"].chance == pytest.approx(free["inform"].weighed)
+    assert chance["inform"].weighed > chance["inform"].chance
+
+
 def test_held_out_sentences_of_every_pack(registry: PackRegistry, understander: Understander) -> None:
     result = evaluate(registry, understander)
     worst = "\n".join(f"{c.language} {c.form}: {c.text!r} {c.wanted} -> {c.got}" for c in result.confusions[:40])

@@ -1,0 +1,255 @@
+"""Dates in an utterance: relative days, weekdays, days of the month, "in two weeks"; words beside an ISO date."""
+
+import calendar
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from app.language.number_parsing import number_at, tokens_of
+from app.language.packs import Pack
+from app.nlu.phrases import Phrases
+
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_ISO = re.compile(r"(?<!\d)(20\d\d)-(\d{1,2})-(\d{1,2})(?!\d)")
+_DAY_FIRST = re.compile(r"(?<!\d)(\d{1,2})[/.-](\d{1,2})(?:[/.-](20\d\d|\d\d))?(?![\d/])")
+_FURTHEST_DAYS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A date or a time that was named: the tokens `start` to `end`, and its machine form where it has one."""
+
+    start: int
+    end: int
+    resolved: str | None
+
+
+class DateFinder:
+    """Finds dates by the words of all packs; the first pack's are right where they disagree."""
+
+    def __init__(self, packs: Sequence[Pack]) -> None:
+        self._packs = tuple(packs)
+        formats = [
+            {tuple(tokens_of(name)): f"m{number}" for number, name in enumerate(p.formats.months, 1)} for p in packs
+        ]
+        weekdays = [
+            dict(zip((tuple(tokens_of(w)) for w in p.formats.weekdays), _WEEKDAYS, strict=False)) for p in packs
+        ]
+        relative = [{tuple(tokens_of(w)): f"r{days}" for w, days in p.lexicon.relative_days.items()} for p in packs]
+        own = [p.vocabulary.calendar for p in packs]
+        self._past = frozenset(words for group in own for words, code in group.items() if code == "past")
+        groups = [{w: c for w, c in group.items() if c != "past"} for group in own]
+        self._phrases = Phrases([*groups, *relative, *weekdays, *formats])
+
+    def find(self, tokens: list[str], today: date, *, past: bool, expected: bool) -> list[Moment]:
+        """Returns the dates named, in order, none overlapping.
+
+        Args:
+            tokens: What `tokens_of` returned.
+            today: Where the caller is.
+            past: Whether the matter lies behind; decides a word for both directions, and which Monday.
+            expected: Whether a date was asked for: then a bare number is a day of the month.
+        """
+        reader = _Reader(self, tokens, today, past or (self._looks_back(tokens) and not expected), expected)
+        found: list[Moment] = []
+        index = 0
+        while index < len(tokens):
+            moment = reader.at(index)
+            if moment is None:
+                index += 1
+            else:
+                found.append(moment)
+                index = moment.end
+        return found
+
+    def _looks_back(self, tokens: list[str]) -> bool:
+        return any((word,) in self._past for word in tokens)
+
+    def code(self, tokens: list[str], index: int) -> tuple[str, int]:
+        """Returns the calendar code at a token and where it ends; an empty code where there is none."""
+        if index >= len(tokens):
+            return "", index
+        return self._phrases.at(tokens, index) or ("", index)
+
+    def number(self, tokens: list[str], index: int) -> tuple[int, int] | None:
+        """Returns a whole number at a token and where it ends."""
+        found = number_at(tokens, index, self._packs) if index < len(tokens) else None
+        return (int(found[0]), found[1]) if found is not None and found[0].denominator == 1 else None
+
+
+def written_dates(text: str, today: date) -> list[tuple[int, int, str]]:
+    """Returns (start, end, ISO date) of dates written in figures: 2026-11-25, 25/11/2026, 25/11."""
+    found: list[tuple[int, int, str]] = []
+    for match in _ISO.finditer(text):
+        day = _day(int(match[1]), int(match[2]), int(match[3]))
+        found += [(match.start(), match.end(), day.isoformat())] if day else []
+    for match in _DAY_FIRST.finditer(text):
+        if any(start <= match.start() < end for start, end, _ in found):
+            continue
+        if match[3] is None and match[0][len(match[1])] != "/":
+            continue
+        year = None if match[3] is None else int(match[3]) + (2000 if len(match[3]) == 2 else 0)
+        day = in_month(int(match[1]), int(match[2]), year, today, past=False)
+        found += [(match.start(), match.end(), day.isoformat())] if day else []
+    return sorted(found)
+
+
+def in_month(day: int, month: int, year: int | None, today: date, *, past: bool) -> date | None:
+    """Returns a day of a month, in the nearest year ahead (or behind) when none is named; None if there is no such."""
+    if year is not None:
+        return _day(year, month, day)
+    for candidate in (today.year, today.year - 1) if past else (today.year, today.year + 1, today.year + 2):
+        found = _day(candidate, month, day)
+        if found is not None and (found <= today if past else found >= today):
+            return found
+    return None
+
+
+def _day(year: int, month: int, day: int) -> date | None:
+    if not 1 <= month <= 12 or not 1 <= day <= calendar.monthrange(year, month)[1]:
+        return None
+    return date(year, month, day)
+
+
+class _Reader:
+    """Reads the date, if any, that begins at a token."""
+
+    def __init__(self, finder: DateFinder, tokens: list[str], today: date, past: bool, expected: bool) -> None:
+        self._finder = finder
+        self._tokens = tokens
+        self._today = today
+        self._past = past
+        self._expected = expected
+
+    def at(self, index: int) -> Moment | None:
+        code, end = self._finder.code(self._tokens, index)
+        number = self._finder.number(self._tokens, index)
+        if code[:1] == "r" and (number is None or number[1] <= end):
+            return self._moment(index, end, self._relative(code))
+        if code in ("next", "last", "this"):
+            return self._turned(index, end, code)
+        if code in _WEEKDAYS or code == "weekend":
+            return self._weekday(index, end, code)
+        if code[:1] == "m" and code[1:].isdigit() and (found := self._month_first(index, end, int(code[1:]))):
+            return found
+        if code == "dom" and self._tokens[index] not in ("th", "st", "nd", "rd"):
+            after = self._finder.number(self._tokens, end)
+            if after is not None and 1 <= after[0] <= 31:
+                return self._moment(index, after[1], self._day_of_month(after[0]))
+        if code[:1] == "o" and code[1:].isdigit():
+            return self._numbered(index, end, int(code[1:]), ordinal=True)
+        if code == "within" and (number := self._finder.number(self._tokens, end)) is not None:
+            unit, after_unit = self._finder.code(self._tokens, number[1])
+            if unit in ("days", "weeks", "months"):
+                return self._moment(index, after_unit, self._shifted(number[0], unit))
+        if number is not None:
+            return self._numbered(index, number[1], number[0], ordinal=False)
+        return None
+
+    def _numbered(self, index: int, end: int, number: int, *, ordinal: bool) -> Moment | None:
+        """Reads what a number begins: "25 november", "25 tareekh", "do din baad", or a bare day when one was asked."""
+        code, after = self._finder.code(self._tokens, end)
+        if code == "dom":
+            end = after
+            code, after = self._finder.code(self._tokens, end)
+            named = True
+        else:
+            named = False
+        skipped = end + 1 if end < len(self._tokens) and self._tokens[end] == "of" else end
+        if code[:1] != "m" and skipped != end:
+            code, after = self._finder.code(self._tokens, skipped)
+        if code[:1] == "m" and code[1:].isdigit() and 1 <= number <= 31:
+            year, after = self._year(after)
+            return self._moment(index, after, in_month(number, int(code[1:]), year, self._today, past=self._past))
+        if named and 1 <= number <= 31:
+            return self._moment(index, end, self._day_of_month(number))
+        if code in ("days", "weeks", "months") and not ordinal:
+            turn, ended = self._finder.code(self._tokens, after)
+            if turn in ("later", "ago"):
+                return self._moment(index, ended, self._shifted(-number if turn == "ago" else number, code))
+            return None
+        begins = index > 0 and self._tokens[index - 1] in ("the", "on")
+        alone = self._expected and end - index == len(self._tokens) and 1 <= number <= 31
+        if (ordinal and begins and end == len(self._tokens)) or (ordinal and self._expected) or alone:
+            return self._moment(index, end, self._day_of_month(number))
+        return None
+
+    def _month_first(self, index: int, end: int, month: int) -> Moment | None:
+        """Reads "november 25", "november twenty fifth 2026"."""
+        code, after = self._finder.code(self._tokens, end)
+        if code[:1] == "o" and code[1:].isdigit():
+            day, after = int(code[1:]), after
+        else:
+            number = self._finder.number(self._tokens, end)
+            if number is None or not 1 <= number[0] <= 31:
+                return None
+            day, after = number
+        if self._finder.code(self._tokens, after)[0] == "dom":
+            after = self._finder.code(self._tokens, after)[1]
+        year, after = self._year(after)
+        return self._moment(index, after, in_month(day, month, year, self._today, past=self._past))
+
+    def _turned(self, index: int, end: int, turn: str) -> Moment | None:
+        """Reads what follows next, last or this: a weekday, a week, a month with a day in it."""
+        code, after = self._finder.code(self._tokens, end)
+        if code in _WEEKDAYS or code == "weekend":
+            return self._weekday(index, after, code, turn)
+        if code == "weeks" and turn != "this":
+            day = self._today + timedelta(days=7 if turn == "next" else -7)
+            named, ended = self._finder.code(self._tokens, after)
+            if named not in _WEEKDAYS and after + 1 < len(self._tokens):
+                named, ended = self._finder.code(self._tokens, after + 1)
+            if named in _WEEKDAYS:
+                day += timedelta(days=_WEEKDAYS.index(named) - day.weekday())
+                after = ended
+            return self._moment(index, after, day)
+        if code == "months":
+            return self._in_turned_month(index, after, {"next": 1, "this": 0, "last": -1}[turn])
+        return None
+
+    def _in_turned_month(self, index: int, end: int, shift: int) -> Moment:
+        months = self._today.year * 12 + self._today.month - 1 + shift
+        for start in (end, end + 1):
+            number = self._finder.number(self._tokens, start)
+            if number is not None and self._finder.code(self._tokens, number[1])[0] == "dom":
+                day = _day(months // 12, months % 12 + 1, number[0])
+                return self._moment(index, self._finder.code(self._tokens, number[1])[1], day)
+        return Moment(index, end, None)
+
+    def _weekday(self, index: int, end: int, code: str, turn: str = "") -> Moment:
+        wanted = 5 if code == "weekend" else _WEEKDAYS.index(code)
+        ahead = (wanted - self._today.weekday()) % 7
+        if turn == "next":
+            monday = self._today + timedelta(days=7 - self._today.weekday())
+            return self._moment(index, end, monday + timedelta(days=wanted))
+        if turn == "last" or (self._past and not turn):
+            return self._moment(index, end, self._today - timedelta(days=(7 - ahead) % 7 or 7))
+        return self._moment(index, end, self._today + timedelta(days=ahead or (0 if turn == "this" else 7)))
+
+    def _relative(self, code: str) -> date:
+        days = int(code[1:].removeprefix("~"))
+        return self._today + timedelta(days=-days if self._past and "~" in code else days)
+
+    def _shifted(self, number: int, unit: str) -> date | None:
+        if unit == "months":
+            months = self._today.year * 12 + self._today.month - 1 + number
+            last = calendar.monthrange(months // 12, months % 12 + 1)[1] if 12_000 < months < 36_000 else 0
+            return _day(months // 12, months % 12 + 1, min(self._today.day, last)) if last else None
+        days = number * (7 if unit == "weeks" else 1)
+        return self._today + timedelta(days=days) if abs(days) <= _FURTHEST_DAYS else None
+
+    def _day_of_month(self, number: int) -> date | None:
+        month = self._today.year * 12 + self._today.month - 1
+        for step in range(0, -3, -1) if self._past else range(3):
+            found = _day((month + step) // 12, (month + step) % 12 + 1, number)
+            if found is not None and (found <= self._today if self._past else found >= self._today):
+                return found
+        return None
+
+    def _year(self, index: int) -> tuple[int | None, int]:
+        number = self._finder.number(self._tokens, index)
+        return (number[0], number[1]) if number is not None and 2020 <= number[0] <= 2040 else (None, index)
+
+    def _moment(self, start: int, end: int, day: date | None) -> Moment:
+        return Moment(start, end, day.isoformat() if day is not None else None)

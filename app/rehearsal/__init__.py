@@ -1,0 +1,1 @@
+"""Trying an agent without a phone: what it understands, and a conversation in text."""

@@ -1,0 +1,141 @@
+"""Every entity kind of the contract, in four languages and mixtures, against a fixed day: Saturday 21 Nov 2026."""
+
+import random
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from app.language.loader import PackRegistry
+from app.nlu.entities import EntityFinder, Listening
+from tests.nlu.conftest import PACKS
+
+pytestmark = pytest.mark.langpack
+FINDER = EntityFinder(PackRegistry.load(PACKS).packs)
+OPEN = Listening()
+NOW = datetime(2026, 11, 21, 15, 0, tzinfo=ZoneInfo("Asia/Kolkata"))
+
+# A table of its own: the parser reads the packs' words.
+SPOKEN_DIGITS = {
+    "en-IN": ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"],
+    "hi-IN": ["shunya", "ek", "do", "teen", "char", "paanch", "chhah", "saat", "aath", "nau"],
+    "ta-IN": ["பூஜ்யம்", "ஒன்று", "இரண்டு", "மூன்று", "நான்கு", "ஐந்து", "ஆறு", "ஏழு", "எட்டு", "ஒன்பது"],
+    "te-IN": ["సున్నా", "ఒకటి", "రెండు", "మూడు", "నాలుగు", "ఐదు", "ఆరు", "ఏడు", "ఎనిమిది", "తొమ్మిది"],
+}
+
+
+def find(text: str, tag: str, kind: str, *, past: bool = False, listening: Listening = OPEN) -> list[str]:
+    entities = FINDER.find(text, language=tag, heard_with=1.0, now=NOW, past=past, listening=listening)
+    return [entity.resolved or entity.value for entity in entities if entity.kind == kind]
+
+
+@pytest.mark.parametrize(
+    ("tag", "text", "day"),
+    [
+        ("en-IN", "tomorrow at five thirty in the evening", "2026-11-22"),
+        ("en-IN", "next monday half past six", "2026-11-23"),
+        ("en-IN", "november twenty fifth at 10 am", "2026-11-25"),
+        ("en-IN", "in three days please", "2026-11-24"),
+        ("en-IN", "on 25/11/2026", "2026-11-25"),
+        ("hi-IN", "kal shaam paanch baje", "2026-11-22"),
+        ("hi-IN", "परसों सुबह", "2026-11-23"),
+        ("hi-IN", "kal payment kiya tha", "2026-11-20"),
+        ("hi-IN", "पच्चीस तारीख को आइए", "2026-11-25"),
+        ("hi-IN", "agle mahine ki paanch tareekh", "2026-12-05"),
+        ("hi-IN", "do din baad", "2026-11-23"),
+        ("ta-IN", "நாளைக்கு காலைல பத்து மணிக்கு", "2026-11-22"),
+        ("ta-IN", "வர்ற திங்கட்கிழமை", "2026-11-23"),
+        ("ta-IN", "25 ஆம் தேதி", "2026-11-25"),
+        ("te-IN", "repu udayam padi gantalaku", "2026-11-22"),
+        ("te-IN", "ఎల్లుండి ఐదున్నరకి", "2026-11-23"),
+        ("te-IN", "rendu rojula tarvata", "2026-11-23"),
+    ],
+)
+def test_dates(tag: str, text: str, day: str) -> None:
+    assert find(text, tag, "date") == [day]
+
+
+def test_a_word_for_both_directions_follows_the_matter() -> None:
+    assert find("kal", "hi-IN", "date") == ["2026-11-22"]
+    assert find("kal", "hi-IN", "date", past=True) == ["2026-11-20"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "text", "time"),
+    [
+        ("en-IN", "tomorrow at five thirty in the evening", "17:30"),
+        ("en-IN", "quarter to six pm", "17:45"),
+        ("en-IN", "at 5:30 pm", "17:30"),
+        ("en-IN", "ten minutes past five", "17:10"),
+        ("en-IN", "in two hours", "17:00"),
+        ("hi-IN", "shaam saadhe paanch baje", "17:30"),
+        ("hi-IN", "subah sava das baje", "10:15"),
+        ("hi-IN", "पौने छह बजे", "17:45"),
+        ("hi-IN", "dedh baje dopahar ko", "13:30"),
+        ("ta-IN", "saayangaalam anju mani", "17:00"),
+        ("ta-IN", "anjarai manikku vaanga", "17:30"),
+        ("te-IN", "సాయంత్రం ఐదు గంటలకు", "17:00"),
+        ("te-IN", "ఐదింటికి రండి", "17:00"),
+        ("te-IN", "ఎల్లుండి ఐదున్నరకి", "17:30"),
+    ],
+)
+def test_times(tag: str, text: str, time: str) -> None:
+    assert find(text, tag, "time") == [time]
+
+
+@pytest.mark.parametrize(
+    ("tag", "text", "kind", "value"),
+    [
+        ("hi-IN", "dedh sau rupaye kat gaye", "amount", "150"),
+        ("hi-IN", "ढाई लाख रुपये", "amount", "250000"),
+        ("hi-IN", "teen crore bees lakh rupaye", "amount", "32000000"),
+        ("ta-IN", "ரெண்டு லட்சம் ரூபாய்", "amount", "200000"),
+        ("te-IN", "rendu lakshala rupayalu", "amount", "200000"),
+        ("en-IN", "twenty five thousand four hundred and fifty rupees", "amount", "25450"),
+        ("en-IN", "i need five hundred pieces of tiles", "quantity", "500"),
+        ("hi-IN", "pachas kursiyan chahiye", "quantity", "50"),
+        ("en-IN", "my name is Ramesh Kumar", "person", "Ramesh Kumar"),
+        ("hi-IN", "main Anita bol rahi hoon", "person", "Anita"),
+        ("ta-IN", "en peru Karthik", "person", "Karthik"),
+        ("te-IN", "nenu Lakshmi matladutunnanu", "person", "Lakshmi"),
+        ("ta-IN", "சென்னைல கடை எப்போ திறக்கும்", "city", "Chennai"),
+        ("en-IN", "i want to cancel because it is too late", "reason", "it is too late"),
+        ("en-IN", "deliver it to 12 MG road Indiranagar", "address", "12 MG road Indiranagar"),
+        ("en-IN", "my order is 4512 and call me on 98765 43210", "phone", "9876543210"),
+        ("en-IN", "my order is 4512 and call me on 98765 43210", "digits", "4512"),
+        ("en-IN", "four five one two no sorry four five one three", "digits", "4513"),
+        ("hi-IN", "nau aath double two saat", "digits", "98227"),
+    ],
+)
+def test_values(tag: str, text: str, kind: str, value: str) -> None:
+    assert find(text, tag, kind) == [value]
+
+
+def test_money_and_count_in_one_sentence() -> None:
+    text = "my budget is two lakh rupees for 50 chairs"
+    assert find(text, "en-IN", "amount") == ["200000"] and find(text, "en-IN", "quantity") == ["50"]
+
+
+def test_digit_strings_of_every_length_and_mixture() -> None:
+    rng = random.Random(20261121)
+    right, wrong = 0, []
+    for _ in range(400):
+        digits = "".join(rng.choice("0123456789") for _ in range(rng.randint(4, 16)))
+        home = rng.choice(list(SPOKEN_DIGITS))
+        tags = [home] if rng.random() < 0.6 else [home, "en-IN"]
+        words: list[str] = []
+        place = 0
+        while place < len(digits):
+            word = SPOKEN_DIGITS[rng.choice(tags)][int(digits[place])]
+            if digits[place : place + 2] == digits[place] * 2 and rng.random() < 0.5:
+                words += ["double", word]
+                place += 2
+            else:
+                words.append(word)
+                place += 1
+        text = " ".join(words)
+        if find(text, home, "digits", listening=Listening("digits", (4, 16))) == [digits]:
+            right += 1
+        else:
+            wrong.append((digits, text))
+    assert right / 400 >= 0.97, wrong[:5]
