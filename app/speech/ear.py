@@ -1,19 +1,23 @@
-"""Listening from the media process: one `Ear` per call, all of them served by one batched speech worker."""
+"""Listening from the media process: one `Ear` per call, each at one of the batched speech workers and sticky to it."""
 
 import asyncio
 import itertools
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
+
+import structlog
 
 from app.errors import AsrError, SpeechWorkerLost, Unavailable
 from app.speech import wire
-from app.speech.asr.engine import Transcript
+from app.speech.asr.engine import Bias, Transcript
+from app.speech.metrics import SpeechMetrics
 from app.speech.process import WorkerProcess
+from app.speech.seat import HearingOptions, Seat
 
-_FLUSH_SECONDS: Final = 0.012
 _WINDOW_BYTES: Final = 256
 _FINISH_SECONDS: Final = 1.5
+_MOST_FAULTS: Final = 3
+_log = structlog.get_logger("speech")
 
 
 class VoiceListener(Protocol):
@@ -28,34 +32,34 @@ class VoiceListener(Protocol):
         ...
 
     def on_hearing_lost(self) -> None:
-        """Learns that the speech worker died; an open utterance is gone."""
+        """Learns that it is not heard: its worker was lost, or it failed itself; an open utterance is gone."""
         ...
 
     def on_hearing_restored(self) -> None:
-        """Learns that a new worker listens, from here on."""
+        """Learns that a worker listens, from here on."""
         ...
 
 
 class Ears:
-    """The ears of a media process. `capacity` is the admission limit: one slot per admitted call."""
+    """The ears of a media process."""
 
-    def __init__(self, *, model: Path | None, threads: int, capacity: int) -> None:
-        arguments = ["--threads", str(threads), *(["--model", str(model)] if model else [])]
-        self._worker = WorkerProcess(
-            "listen", arguments, on_message=self._take, on_ready=self._reopen, on_lost=self._lose
-        )
-        self._capacity = capacity
-        self._free = list(range(capacity - 1, -1, -1))
-        self._ears: dict[int, Ear] = {}
-        self._requests: dict[int, asyncio.Future[Transcript]] = {}
+    def __init__(self, options: HearingOptions, metrics: SpeechMetrics | None = None) -> None:
+        self._capacity = options.capacity
+        self._metrics = metrics
         self._numbers = itertools.count(1)
-        self._outbox: list[list[Any]] = []
-        self._flush: asyncio.TimerHandle | None = None
+        self._ears: dict[int, Ear] = {}
+        self._requests: dict[int, tuple[Seat, asyncio.Future[Transcript]]] = {}
+        self._seats = [Seat(options, self._take, self._seat_homeless, self._lose) for _ in range(options.workers)]
 
     @property
-    def worker(self) -> WorkerProcess:
-        """The process behind the ears."""
-        return self._worker
+    def workers(self) -> tuple[WorkerProcess, ...]:
+        """The processes behind the ears."""
+        return tuple(seat.worker for seat in self._seats)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether at least one worker listens."""
+        return any(seat.worker.is_ready for seat in self._seats)
 
     @property
     def open_count(self) -> int:
@@ -63,58 +67,56 @@ class Ears:
         return len(self._ears)
 
     async def start(self) -> None:
-        """Starts the worker and waits until its models are loaded."""
-        await self._worker.start()
-
-    async def close(self) -> None:
-        """Ends the worker."""
-        if self._flush is not None:
-            self._flush.cancel()
-        await self._worker.close()
-
-    def open(self, listener: VoiceListener) -> "Ear":
-        """Takes a slot.
+        """Starts the workers and waits until their models are loaded.
 
         Raises:
-            Unavailable: All slots are taken (`code` is `no_speech_slot`).
+            ConfigError: The recogniser cannot be used as configured; the detail names the cure.
+            SpeechWorkerLost: A worker did not become ready in time.
         """
-        if not self._free:
+        await asyncio.gather(*(seat.worker.start() for seat in self._seats))
+
+    async def close(self) -> None:
+        """Ends the workers."""
+        for seat in self._seats:
+            seat.stop_flushing()
+        await asyncio.gather(*(seat.worker.close() for seat in self._seats))
+
+    def open(self, listener: VoiceListener) -> "Ear":
+        """Takes a slot, at the worker with the fewest calls.
+
+        Raises:
+            Unavailable: All slots are taken (`code` is `no_speech_slot`), or no worker can load its model
+                (`no_recogniser`).
+        """
+        if len(self._ears) >= self._capacity:
             raise Unavailable(f"all {self._capacity} speech slots are in use", code="no_speech_slot")
-        ear = Ear(self, self._free.pop(), listener)
-        self._ears[ear.slot] = ear
-        self.post([wire.OPEN, ear.slot])
+        refusal = next((seat.worker.refusal for seat in self._seats if seat.worker.refusal), None)
+        if refusal is not None and not self.is_ready:
+            raise Unavailable(f"speech cannot be recognised: {refusal}", code="no_recogniser")
+        ear = Ear(self, listener)
+        self._seat(ear)
         return ear
 
     def release(self, ear: "Ear") -> None:
         """Gives a slot back."""
         if self._ears.get(ear.slot) is ear:
             del self._ears[ear.slot]
-            self.post([wire.CLOSE, ear.slot])
-            self._free.append(ear.slot)
+            self._unseat(ear)
 
-    def post(self, command: list[Any], *, now: bool = False) -> None:
-        """Queues a command; everything queued within 12 ms travels in one message."""
-        if not self._worker.is_ready:
-            return
-        self._outbox.append(command)
-        if now:
-            self._send()
-        elif self._flush is None:
-            self._flush = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self._send)
-
-    async def ask(self, command: int, slot: int) -> Transcript:
-        """Sends a request about a slot and waits for its transcript.
+    async def ask(self, command: int, ear: "Ear") -> Transcript:
+        """Sends a request about an ear and waits for its transcript.
 
         Raises:
-            SpeechWorkerLost: The worker died or is restarting.
+            SpeechWorkerLost: The worker was lost or is restarting.
             AsrError: The worker refused or did not answer in time.
         """
-        if not self._worker.is_ready:
+        seat = ear.seat
+        if seat is None or not seat.worker.is_ready:
             raise SpeechWorkerLost("the listen worker is restarting")
         number = next(self._numbers)
         future: asyncio.Future[Transcript] = asyncio.get_running_loop().create_future()
-        self._requests[number] = future
-        self.post([command, slot, number], now=True)
+        self._requests[number] = seat, future
+        seat.post([command, ear.slot, number], now=True)
         try:
             async with asyncio.timeout(_FINISH_SECONDS):
                 return await future
@@ -123,55 +125,108 @@ class Ears:
         finally:
             self._requests.pop(number, None)
 
-    def _send(self) -> None:
-        if self._flush is not None:
-            self._flush.cancel()
-            self._flush = None
-        if self._outbox and self._worker.is_ready:
-            self._worker.send(self._outbox)
-        self._outbox = []
+    def _seat(self, ear: "Ear") -> None:
+        """Gives the ear a fresh slot; numbers are never used again, so what is under way for an old one is nobody's."""
+        self._ears.pop(ear.slot, None)
+        ear.slot = next(self._numbers)
+        self._ears[ear.slot] = ear
+        ready = [seat for seat in self._seats if seat.worker.is_ready]
+        ear.seat = min(ready, key=lambda seat: len(seat.ears)) if ready else None
+        if ear.seat is not None:
+            ear.seat.ears.add(ear)
+            ear.seat.post([wire.OPEN, ear.slot])
+
+    def _unseat(self, ear: "Ear") -> None:
+        if ear.seat is not None:
+            ear.seat.ears.discard(ear)
+            ear.seat.post([wire.CLOSE, ear.slot])
+            ear.seat = None
 
     def _take(self, message: list[Any]) -> None:
         match message:
             case [wire.VOICE, voices]:
                 for slot, probabilities in voices:
                     if ear := self._ears.get(slot):
-                        ear.listener.on_voice(probabilities)
+                        self._tell(ear, ear.listener.on_voice, probabilities)
             case [wire.PARTIAL, slot, value]:
                 if ear := self._ears.get(slot):
-                    ear.listener.on_partial(wire.unpack_transcript(value, is_final=False))
+                    self._tell(ear, ear.listener.on_partial, wire.unpack_transcript(value, is_final=False))
             case [wire.FINAL, request, value]:
-                if (future := self._requests.get(request)) and not future.done():
+                if (future := self._future(request)) is not None:
                     future.set_result(wire.unpack_transcript(value, is_final=True))
             case [wire.FAILED, request, detail]:
-                if (future := self._requests.get(request)) and not future.done():
+                if (future := self._future(request)) is not None:
                     future.set_exception(AsrError(detail))
+            case [wire.PONG, figures] if self._metrics is not None:
+                self._metrics.take(figures)
 
-    def _reopen(self) -> None:
-        self._outbox = []
-        for ear in self._ears.values():
-            self.post([wire.OPEN, ear.slot])
-            ear.listener.on_hearing_restored()
+    def _future(self, request: int) -> asyncio.Future[Transcript] | None:
+        _, future = self._requests.get(request, (None, None))
+        return None if future is None or future.done() else future
 
-    def _lose(self) -> None:
-        for future in self._requests.values():
-            if not future.done():
-                future.set_exception(SpeechWorkerLost("the listen worker died"))
+    def _tell(self, ear: "Ear", news: Callable[[Any], None], what: Any) -> None:
+        """Tells one call something; a failure there is that call's own, which is then told that it is not heard."""
+        try:
+            news(what)
+        except Exception:
+            ear.faults += 1
+            _log.exception("speech.listener_failed", slot=ear.slot, faults=ear.faults)
+            if self._metrics is not None:
+                self._metrics.listener_faults.inc()
+            if self._ears.get(ear.slot) is ear:
+                self._deafen(ear)
+
+    def _deafen(self, ear: "Ear") -> None:
+        """Ends what an ear hears; it begins afresh unless its call has failed too often."""
+        self._unseat(ear)
+        hears_again = ear.faults < _MOST_FAULTS
+        self._inform(ear, ear.listener.on_hearing_lost)
+        if hears_again and self._ears.get(ear.slot) is ear:
+            self._seat(ear)
+            if ear.seat is not None:
+                self._inform(ear, ear.listener.on_hearing_restored)
+
+    def _inform(self, ear: "Ear", news: Callable[[], None]) -> None:
+        try:
+            news()
+        except Exception:
+            ear.faults += 1
+            _log.exception("speech.listener_failed", slot=ear.slot, faults=ear.faults)
+
+    def _seat_homeless(self) -> None:
         for ear in list(self._ears.values()):
-            ear.listener.on_hearing_lost()
+            if ear.seat is None and ear.faults < _MOST_FAULTS:
+                self._seat(ear)
+                self._inform(ear, ear.listener.on_hearing_restored)
+
+    def _lose(self, lost: "Seat") -> None:
+        """The worker of a seat is gone: its calls are heard by another at once, or by the next one that is ready."""
+        if self._metrics is not None:
+            self._metrics.restarts.labels("listen").inc()
+        for seat, future in self._requests.values():
+            if seat is lost and not future.done():
+                future.set_exception(SpeechWorkerLost("the listen worker was lost"))
+        ears, lost.ears = lost.ears, set()
+        for ear in ears:
+            ear.seat = None
+            self._inform(ear, ear.listener.on_hearing_lost)
+        if self.is_ready:
+            self._seat_homeless()
 
 
 class Ear:
-    """One call's slot in the speech worker."""
+    """One call's slot in a speech worker."""
 
-    __slots__ = ("_closed", "_ears", "_pending", "listener", "slot")
+    __slots__ = ("_closed", "_ears", "_pending", "faults", "listener", "seat", "slot")
 
-    def __init__(self, ears: Ears, slot: int, listener: VoiceListener) -> None:
+    def __init__(self, ears: Ears, listener: VoiceListener) -> None:
         self._ears = ears
-        self.slot = slot
-        self.listener = listener
         self._pending = bytearray()
         self._closed = False
+        self.slot = 0
+        self.seat: Seat | None = None
+        self.listener = listener
+        self.faults = 0
 
     def push(self, mulaw: bytes) -> None:
         """Takes 8 kHz mu-law audio of the caller; the hot path. It travels once it fills a window of the VAD."""
@@ -180,31 +235,37 @@ class Ear:
         self._pending += mulaw
         if len(self._pending) >= _WINDOW_BYTES:
             whole = len(self._pending) - len(self._pending) % _WINDOW_BYTES
-            self._ears.post([wire.AUDIO, self.slot, bytes(self._pending[:whole])])
+            if self.seat is not None:
+                self.seat.post([wire.AUDIO, self.slot, bytes(self._pending[:whole])])
             del self._pending[:whole]
 
-    def begin(self, from_ms: int) -> None:
-        """Opens an utterance that starts at a position of this ear's audio (at most 2 s back)."""
-        if not self._closed:
-            self._ears.post([wire.BEGIN, self.slot, max(0, from_ms)], now=True)
+    def begin(self, from_ms: int, bias: Bias | None = None) -> None:
+        """Opens an utterance that starts at a position of this ear's audio (at most 2 s back).
+
+        Args:
+            from_ms: where it starts, in milliseconds of the audio since the ear was opened or its hearing restored.
+            bias: what is likely to be said in it.
+        """
+        if not self._closed and self.seat is not None:
+            self.seat.post([wire.BEGIN, self.slot, max(0, from_ms), wire.pack_bias(bias)], now=True)
 
     async def finish(self) -> Transcript:
         """Returns the open utterance as it stands, as if it ended here; more audio may follow.
 
         Raises:
-            SpeechWorkerLost: The worker died.
+            SpeechWorkerLost: The worker was lost.
             AsrError: No utterance is open, or no answer in time.
         """
         if self._closed:
             raise AsrError("the ear is closed")
-        return await self._ears.ask(wire.FINISH, self.slot)
+        return await self._ears.ask(wire.FINISH, self)
 
     def end(self) -> None:
         """Closes the open utterance."""
-        if not self._closed:
-            self._ears.post([wire.END, self.slot])
+        if not self._closed and self.seat is not None:
+            self.seat.post([wire.END, self.slot])
 
     def close(self) -> None:
-        """Gives the slot back, which may be another call's at once; safe to call twice."""
+        """Gives the slot back; safe to call twice."""
         self._closed = True
         self._ears.release(self)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from app.errors import SpeechWorkerLost, TtsError
 from app.speech import wire
+from app.speech.metrics import SpeechMetrics
 from app.speech.process import WorkerProcess
 from app.speech.tts.engine import Voice
 
@@ -47,7 +48,8 @@ class PhraseCache:
 class Mouth:
     """The synthesis of a media process, shared by its calls."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: SpeechMetrics | None = None) -> None:
+        self._metrics = metrics
         self._worker = WorkerProcess("speak", [], on_message=self._take, on_ready=lambda: None, on_lost=self._lose)
         self._requests: dict[int, asyncio.Queue[bytes | Exception | None]] = {}
         self._numbers = itertools.count(1)
@@ -131,5 +133,7 @@ class Mouth:
                     queue.put_nowait(TtsError(detail))
 
     def _lose(self) -> None:
+        if self._metrics is not None:
+            self._metrics.restarts.labels("speak").inc()
         for queue in self._requests.values():
             queue.put_nowait(SpeechWorkerLost("the speak worker died"))

@@ -1,20 +1,26 @@
-"""CTC prefix beam search with n-grams, stream by stream: the decoder to use where a model ships `ngrams.model`."""
+"""CTC prefix beam search, stream by stream: what is heard, weighed with n-grams and with what is likely to be said.
+
+The decoder of every model that ships `ngrams.model`; `biasing` gives the lean towards hot words.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, log1p
+from operator import attrgetter, itemgetter
 
 import numpy as np
 
+from .biasing import BiasAutomaton, BiasCache, BiasWeights
 from .decoder import Token, join_words
-from .engine import Word
+from .engine import Alternative, Bias, Word
 from .features import FloatArray
 from .ngrams import NgramModel
 
 _NEVER = -1e30
-_REMEMBERED_GAINS = 100_000
+_REMEMBERED_CONTEXTS = 50_000
+_ALTERNATIVES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +46,25 @@ class _Node:
 
 
 class _Prefix:
-    """One hypothesis: its pieces, the n-gram context, and how likely it ends in a blank or in its last piece."""
+    """One hypothesis: its pieces, the n-gram context, and how likely it ends in a blank or in its last piece.
 
-    __slots__ = ("blank", "context", "key", "language", "last", "piece", "score", "tail")
+    `total` is both together, `language` what n-grams and bias add, `score` the sum; `place` is where the bias stands.
+    """
+
+    __slots__ = ("blank", "context", "key", "language", "last", "piece", "place", "score", "tail", "total")
 
     def __init__(
-        self, key: int, tail: _Node | None, context: tuple[int, ...], blank: float, piece: float, language: float
+        self, key: int, tail: _Node | None, context: tuple[int, ...], blank: float, language: float, place: int
     ) -> None:
         self.key = key
         self.tail = tail
         self.last = tail.token.piece if tail else -1
         self.context = context
-        self.blank = blank
-        self.piece = piece
+        self.blank = self.total = blank
+        self.piece = _NEVER
         self.language = language
-        self.score = 0.0
+        self.place = place
+        self.score = blank + language
 
 
 @dataclass(slots=True)
@@ -63,10 +73,28 @@ class BeamState:
 
     beam: list[_Prefix]
     frames: int = 0
+    lean: BiasAutomaton | None = None
 
     def copy(self) -> BeamState:
         """Returns an independent state."""
-        return BeamState(list(self.beam), self.frames)
+        return BeamState(list(self.beam), self.frames, self.lean)
+
+    def ranked(self) -> list[tuple[float, _Prefix]]:
+        """Returns the hypotheses with their scores if the utterance ended here, best first."""
+        lean = self.lean
+        if lean is None:
+            return [(prefix.score, prefix) for prefix in self.beam]
+        scored = [(prefix.score + lean.ending(prefix.place), prefix) for prefix in self.beam]
+        scored.sort(key=_by_first, reverse=True)
+        return scored
+
+    def best(self) -> _Prefix:
+        """Returns the likeliest hypothesis."""
+        return self.beam[0] if self.lean is None else self.ranked()[0][1]
+
+
+_by_score = attrgetter("score")
+_by_first = itemgetter(0)
 
 
 def _log_add(a: float, b: float) -> float:
@@ -84,87 +112,143 @@ class BeamDecoder:
         delay_frames: int,
         ngrams: NgramModel,
         settings: BeamSettings | None = None,
+        weights: BiasWeights | None = None,
     ) -> None:
-        """Takes the vocabulary in order (the blank follows it), the frames' timing and the n-grams."""
+        """Takes the vocabulary in order (the blank follows it), the frames' timing, n-grams and the weights."""
         self._pieces = list(pieces)
         self._blank = len(self._pieces)
         self._frame_ms = frame_ms
         self._delay_frames = delay_frames
         self._ngrams = ngrams
         self._settings = settings or BeamSettings()
-        self._gains: dict[tuple[tuple[int, ...], int], float] = {}
+        self._biases = BiasCache(self._pieces, weights)
+        self._gains: dict[tuple[int, ...], tuple[tuple[tuple[int, float], ...], dict[int, float]]] = {}
 
-    def new_state(self) -> BeamState:
+    def new_state(self, bias: Bias | None = None) -> BeamState:
         """Returns the state of a fresh stream."""
-        return BeamState([_Prefix(0, None, self._ngrams.start, 0.0, _NEVER, 0.0)])
+        return BeamState([_Prefix(0, None, self._ngrams.start, 0.0, 0.0, 0)], lean=self._biases.automaton(bias))
 
     def advance(self, state: BeamState, log_probs: FloatArray) -> bool:
         """Decodes float32[frames, pieces + 1] log probabilities; tells whether the best transcript changed."""
-        before = state.beam[0].key
+        before = state.best().key
         blanks = log_probs[:, self._blank].tolist()
         for row, blank in zip(log_probs, blanks, strict=True):
             if blank > self._settings.sure_blank_log_prob:
                 state.beam = [
-                    _Prefix(p.key, p.tail, p.context, _log_add(p.blank, p.piece) + blank, _NEVER, p.language)
-                    for p in state.beam
+                    _Prefix(p.key, p.tail, p.context, p.total + blank, p.language, p.place) for p in state.beam
                 ]
             else:
                 tokens = np.flatnonzero(row[: self._blank] > self._settings.lowest_log_prob)
-                heard = list(zip(tokens.tolist(), row[tokens].tolist(), strict=True))
+                heard = [
+                    (piece, log_prob, Token(piece, state.frames, state.frames, log_prob))
+                    for piece, log_prob in zip(tokens.tolist(), row[tokens].tolist(), strict=True)
+                ]
                 state.beam = self._extend(state, heard, blank)
             state.frames += 1
-        return state.beam[0].key != before
+        return state.best().key != before
 
-    def _extend(self, state: BeamState, heard: list[tuple[int, float]], blank: float) -> list[_Prefix]:
-        settings, frame = self._settings, state.frames
+    def _extend(self, state: BeamState, heard: list[tuple[int, float, Token]], blank: float) -> list[_Prefix]:
+        """Returns the best hypotheses after one frame; growth that falls too far behind is not even made."""
+        settings, frame, lean = self._settings, state.frames, state.lean
+        weight, bonus, gap = settings.language_weight, settings.piece_bonus, settings.widest_gap
+        floor = max(prefix.score for prefix in state.beam) + blank - gap
         grown: dict[int, _Prefix] = {}
         for prefix in state.beam:
-            total = _log_add(prefix.blank, prefix.piece)
-            kept = grown.get(prefix.key)
-            if kept is None:
-                kept = _Prefix(prefix.key, prefix.tail, prefix.context, _NEVER, _NEVER, prefix.language)
-                grown[prefix.key] = kept
-            kept.blank = _log_add(kept.blank, total + blank)
-            for token, log_prob in heard:
-                if token == prefix.last and prefix.tail is not None:
-                    kept.piece = _log_add(kept.piece, prefix.piece + log_prob)
-                    kept.tail = _Node(prefix.tail.token.held(frame, log_prob), prefix.tail.before)
-                    if prefix.blank > _NEVER:
-                        self._grow(grown, prefix, Token(token, frame, frame, log_prob), prefix.blank)
-                else:
-                    self._grow(grown, prefix, Token(token, frame, frame, log_prob), total)
-        for prefix in grown.values():
-            prefix.score = _log_add(prefix.blank, prefix.piece) + prefix.language
-        ranked = sorted(grown.values(), key=lambda prefix: -prefix.score)[: settings.width]
-        floor = ranked[0].score - settings.widest_gap
-        return [prefix for prefix in ranked if prefix.score >= floor]
+            kept = self._stay(grown, prefix, prefix.total + blank)
+            levels, gains = self._gains_after(prefix.context)
+            steps = lean.steps_from(prefix.place) if lean is not None else None
+            for piece, log_prob, token in heard:
+                before = prefix.total
+                if piece == prefix.last:
+                    if prefix.piece > _NEVER:
+                        kept.piece = _log_add(kept.piece, prefix.piece + log_prob)
+                        kept.tail = _held(prefix.tail, frame, log_prob)
+                    if prefix.blank <= _NEVER:
+                        continue
+                    before = prefix.blank
+                gain = gains.get(piece)
+                if gain is None:
+                    gain = gains[piece] = weight * self._ngrams.score_at(levels, piece) + bonus
+                place = 0
+                if steps is not None and lean is not None:
+                    place, credit = steps.get(piece) or lean.step(prefix.place, piece)
+                    gain += credit
+                score = before + log_prob + prefix.language + gain
+                if score >= floor:
+                    floor = max(floor, score - gap)
+                    self._grow(grown, prefix, token, before + log_prob, gain, place)
+        return self._best_of(grown)
 
-    def _grow(self, grown: dict[int, _Prefix], prefix: _Prefix, token: Token, before: float) -> None:
+    def _stay(self, grown: dict[int, _Prefix], prefix: _Prefix, log_prob: float) -> _Prefix:
+        """Lets a hypothesis go on without a further piece; another may already have grown into it."""
+        kept = grown.get(prefix.key)
+        if kept is None:
+            kept = _Prefix(prefix.key, prefix.tail, prefix.context, log_prob, prefix.language, prefix.place)
+            grown[prefix.key] = kept
+        else:
+            kept.blank = _log_add(kept.blank, log_prob)
+        return kept
+
+    def _grow(
+        self, grown: dict[int, _Prefix], prefix: _Prefix, token: Token, log_prob: float, gain: float, place: int
+    ) -> None:
         key = hash((prefix.key, token.piece))
         longer = grown.get(key)
         if longer is None:
             context = (*prefix.context, token.piece)[-self._ngrams.context_length :]
-            language = prefix.language + self._gain(prefix.context, token.piece)
-            longer = _Prefix(key, _Node(token, prefix.tail), context, _NEVER, _NEVER, language)
+            longer = _Prefix(key, _Node(token, prefix.tail), context, _NEVER, prefix.language + gain, place)
             grown[key] = longer
-        longer.piece = _log_add(longer.piece, before + token.log_prob)
+            longer.piece = log_prob
+        else:
+            longer.piece = _log_add(longer.piece, log_prob)
 
-    def _gain(self, context: tuple[int, ...], piece: int) -> float:
-        found = self._gains.get((context, piece))
+    def _best_of(self, grown: dict[int, _Prefix]) -> list[_Prefix]:
+        settings = self._settings
+        for prefix in grown.values():
+            prefix.total = _log_add(prefix.blank, prefix.piece)
+            prefix.score = prefix.total + prefix.language
+        ranked = sorted(grown.values(), key=_by_score, reverse=True)[: settings.width]
+        floor = ranked[0].score - settings.widest_gap
+        return [prefix for prefix in ranked if prefix.score >= floor]
+
+    def _gains_after(self, context: tuple[int, ...]) -> tuple[tuple[tuple[int, float], ...], dict[int, float]]:
+        """Returns where to look a piece up after a context, and what the pieces looked up before gain."""
+        found = self._gains.get(context)
         if found is None:
-            if len(self._gains) >= _REMEMBERED_GAINS:
+            if len(self._gains) >= _REMEMBERED_CONTEXTS:
                 self._gains.clear()
-            settings = self._settings
-            found = settings.language_weight * self._ngrams.score(context, piece) + settings.piece_bonus
-            self._gains[context, piece] = found
+            found = self._gains[context] = (self._ngrams.levels(context), {})
         return found
+
+    def alternatives(self, state: BeamState) -> tuple[Alternative, ...]:
+        """Returns other readings, likeliest first; the confidence is a reading's share of all readings kept."""
+        ranked = state.ranked()
+        best = ranked[0][0]
+        readings: dict[str, float] = {}
+        words_of: dict[str, tuple[Word, ...]] = {}
+        for score, prefix in ranked:
+            words = self._words(prefix)
+            text = " ".join(word.text for word in words)
+            words_of.setdefault(text, words)
+            readings[text] = readings.get(text, 0.0) + exp(score - best)
+        _, *others = readings
+        total = sum(readings.values())
+        others.sort(key=lambda text: -readings[text])
+        return tuple(Alternative(text, readings[text] / total, words_of[text]) for text in others[:_ALTERNATIVES])
 
     def words(self, state: BeamState) -> tuple[Word, ...]:
         """Returns the words of the best transcript."""
+        return self._words(state.best())
+
+    def _words(self, prefix: _Prefix) -> tuple[Word, ...]:
         tokens: list[Token] = []
-        node = state.beam[0].tail
+        node = prefix.tail
         while node is not None:
             tokens.append(node.token)
             node = node.before
         tokens.reverse()
         return join_words(tokens, self._pieces, self._frame_ms, self._delay_frames)
+
+
+def _held(tail: _Node | None, frame: int, log_prob: float) -> _Node | None:
+    return _Node(tail.token.held(frame, log_prob), tail.before) if tail is not None else None

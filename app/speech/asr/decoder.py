@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import exp
 from typing import Protocol, Self, TypeVar
 
 import numpy as np
 
-from .engine import Word
+from .engine import Alternative, Bias, Word
 from .features import FloatArray
 
 _WORD_START = "▁"
@@ -42,8 +43,8 @@ StateT = TypeVar("StateT", bound=DecoderState)
 class Decoder(Protocol[StateT]):
     """Turns encoder output into words, stream by stream."""
 
-    def new_state(self) -> StateT:
-        """Returns the state of a fresh stream."""
+    def new_state(self, bias: Bias | None = None) -> StateT:
+        """Returns the state of a fresh stream, leaning towards `bias` where the decoder can."""
         ...
 
     def advance(self, state: StateT, log_probs: FloatArray) -> bool:
@@ -52,6 +53,10 @@ class Decoder(Protocol[StateT]):
 
     def words(self, state: StateT) -> tuple[Word, ...]:
         """Returns the words so far."""
+        ...
+
+    def alternatives(self, state: StateT) -> tuple[Alternative, ...]:
+        """Returns other readings of what was heard, likeliest first, without the best."""
         ...
 
 
@@ -84,8 +89,8 @@ class GreedyDecoder:
         self._frame_ms = frame_ms
         self._delay_frames = delay_frames
 
-    def new_state(self) -> GreedyState:
-        """Returns the state of a fresh stream."""
+    def new_state(self, bias: Bias | None = None) -> GreedyState:
+        """Returns the state of a fresh stream; greedy decoding follows the audio alone."""
         return GreedyState()
 
     def advance(self, state: GreedyState, log_probs: FloatArray) -> bool:
@@ -108,6 +113,10 @@ class GreedyDecoder:
         """Returns the words so far."""
         return join_words(state.tokens, self._pieces, self._frame_ms, self._delay_frames)
 
+    def alternatives(self, state: GreedyState) -> tuple[Alternative, ...]:
+        """Returns nothing: greedy decoding keeps one reading."""
+        return ()
+
 
 def join_words(tokens: Sequence[Token], pieces: Sequence[str], frame_ms: int, delay_frames: int) -> tuple[Word, ...]:
     """Joins tokens into words; a word's confidence is that of its weakest token."""
@@ -126,7 +135,7 @@ def join_words(tokens: Sequence[Token], pieces: Sequence[str], frame_ms: int, de
             end_frame = min(end_frame, groups[index + 1][0].frame)
         start_ms = max(0, (group[0].frame - delay_frames) * frame_ms)
         end_ms = max(start_ms + frame_ms, (end_frame - delay_frames) * frame_ms)
-        confidence = float(np.exp(min(token.log_prob for token in group)))
+        confidence = exp(min(token.log_prob for token in group))
         found.append(Word(text, start_ms, end_ms, min(1.0, confidence)))
     return tuple(found)
 

@@ -1,4 +1,4 @@
-"""Turns 8 kHz mu-law telephone audio into log-mel frames, stream by stream, as the NeMo front end does offline."""
+"""Log-mel frames as the NeMo front end computes them, and the G.711 tables; `frontend` applies them to streams."""
 
 from __future__ import annotations
 
@@ -80,94 +80,54 @@ def mel_filterbank(config: MelConfig) -> FloatArray:
 
 
 @lru_cache(maxsize=8)
-def _windowed_dft(config: MelConfig) -> tuple[FloatArray, FloatArray]:
-    """Returns cosine and sine matrices with the Hann window folded in, each float32[window_samples, bins].
+def _windowed_dft(config: MelConfig) -> FloatArray:
+    """Returns cosines, then sines, with the Hann window folded in: float32[window_samples, 2 * bins].
 
     The window sits in the middle of the FFT frame; power spectra do not depend on that shift.
     """
     n = np.arange(config.window_samples)
     window = 0.5 - 0.5 * np.cos(2 * np.pi * n / (config.window_samples - 1))
     angle = 2 * np.pi * np.outer(n, np.arange(config.fft_size // 2 + 1)) / config.fft_size
-    return (
-        (window[:, None] * np.cos(angle)).astype(np.float32),
-        (window[:, None] * np.sin(angle)).astype(np.float32),
-    )
+    matrix: FloatArray = (window[:, None] * np.concatenate([np.cos(angle), np.sin(angle)], axis=1)).astype(np.float32)
+    return matrix
 
 
 def log_mel(emphasised: FloatArray, frame_count: int, config: MelConfig) -> FloatArray:
-    """Computes `frame_count` log-mel frames, float32[frame_count, mel_bands].
+    """Computes log-mel frames of several signals at once, float32[signals, frame_count, mel_bands].
 
     Args:
-        emphasised: pre-emphasised samples; frame t covers samples `t * hop` to `t * hop + window` of them.
-        frame_count: how many frames to take.
+        emphasised: float32[signals, samples], pre-emphasised; frame t covers the samples from `t * hop` on.
+        frame_count: how many frames to take; the samples must suffice.
         config: the front end's parameters.
     """
-    if frame_count <= 0:
-        return np.zeros((0, config.mel_bands), np.float32)
-    windows = np.lib.stride_tricks.sliding_window_view(emphasised, config.window_samples)
-    frames = np.ascontiguousarray(windows[: (frame_count - 1) * config.hop_samples + 1 : config.hop_samples])
-    cosine, sine = _windowed_dft(config)
-    power = np.square(frames @ cosine) + np.square(frames @ sine)
+    signals = len(emphasised)
+    if frame_count <= 0 or not signals:
+        return np.zeros((signals, max(0, frame_count), config.mel_bands), np.float32)
+    windows = np.lib.stride_tricks.sliding_window_view(emphasised, config.window_samples, axis=1)
+    frames = windows[:, : (frame_count - 1) * config.hop_samples + 1 : config.hop_samples]
+    spectrum = frames.reshape(signals * frame_count, config.window_samples) @ _windowed_dft(config)
+    np.square(spectrum, out=spectrum)
+    half = spectrum.shape[1] // 2
+    power = spectrum[:, :half] + spectrum[:, half:]
     logs: FloatArray = np.log(power @ mel_filterbank(config) + np.float32(_LOG_GUARD))
-    return logs
+    return logs.reshape(signals, frame_count, config.mel_bands)
+
+
+def emphasise(samples: FloatArray, config: MelConfig) -> FloatArray:
+    """Pre-emphasises float32[signals, n]; returns float32[signals, n - 1], since the first sample has none before."""
+    emphasised: FloatArray = samples[:, 1:] - np.float32(config.preemphasis) * samples[:, :-1]
+    return emphasised
 
 
 def offline_log_mel(samples: FloatArray, config: MelConfig) -> FloatArray:
-    """Computes the log-mel frames of a whole utterance, float32[n // hop, mel_bands]; training uses it too."""
-    stream = MelStream(config)
-    stream.push(samples)
-    return stream.take(flush=True)
+    """Computes the log-mel frames of a whole utterance, float32[n // hop, mel_bands]; training uses it too.
 
-
-class MelStream:
-    """The front end of one stream: push samples in pieces of any length, take the frames that are complete.
-
-    Frame t is centred on sample `t * hop`, so the first half window is silence before the stream's first sample and a
-    frame is complete half a window after its centre.
+    Frame t is centred on sample `t * hop`; before the first sample and after the last there is silence.
     """
-
-    __slots__ = ("_config", "_last_sample", "_pending", "_pushed", "_taken")
-
-    def __init__(self, config: MelConfig) -> None:
-        self._config = config
-        self._pending: FloatArray = np.zeros(config.window_samples // 2, np.float32)
-        self._last_sample = np.float32(0.0)
-        self._pushed = 0
-        self._taken = 0
-
-    def push(self, samples: FloatArray) -> None:
-        """Adds float32[n] samples at `sample_rate_hz`."""
-        if not len(samples):
-            return
-        previous = np.concatenate([[self._last_sample], samples[:-1]]).astype(np.float32)
-        emphasised = samples - np.float32(self._config.preemphasis) * previous
-        self._last_sample = samples[-1]
-        self._pushed += len(samples)
-        self._pending = np.concatenate([self._pending, emphasised])
-
-    def take(self, flush: bool = False) -> FloatArray:
-        """Returns the frames completed since the last call, float32[k, mel_bands].
-
-        Args:
-            flush: also gives the frames whose centre has been heard, as if silence followed.
-        """
-        config = self._config
-        pending = self._pending
-        if flush:
-            pending = np.concatenate([pending, np.zeros(config.window_samples // 2, np.float32)])
-        count = max(0, (len(pending) - config.window_samples) // config.hop_samples + 1)
-        if flush:
-            count = min(count, self._pushed // config.hop_samples - self._taken)
-        frames = log_mel(pending, count, config)
-        self._pending = self._pending[count * config.hop_samples :]
-        self._taken += max(0, count)
-        return frames
-
-    def copy(self) -> MelStream:
-        """Returns an independent stream in the same state."""
-        twin = MelStream(self._config)
-        twin._pending = self._pending
-        twin._last_sample = self._last_sample
-        twin._pushed = self._pushed
-        twin._taken = self._taken
-        return twin
+    half = config.window_samples // 2
+    padded = np.concatenate([np.zeros(half + 1, np.float32), samples, np.zeros(half, np.float32)])
+    emphasised = emphasise(padded[None], config)
+    if len(samples):
+        emphasised[0, half + len(samples)] = 0.0
+    frames: FloatArray = log_mel(emphasised, len(samples) // config.hop_samples, config)[0]
+    return frames

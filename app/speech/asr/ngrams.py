@@ -30,6 +30,11 @@ class NgramModel:
         self.start: tuple[int, ...] = (pieces,)
 
     @classmethod
+    def empty(cls, pieces: int) -> NgramModel:
+        """Returns a model that has counted nothing, for a beam search that goes by the sound alone."""
+        return cls({}, {}, 2, pieces)
+
+    @classmethod
     def load(cls, path: Path) -> NgramModel:
         """Reads a model written by `save_ngrams`."""
         with np.load(path) as stored:
@@ -39,19 +44,39 @@ class NgramModel:
             )
             return cls(log_probs, backoffs, int(stored["order"]), int(stored["pieces"]))
 
-    def score(self, history: tuple[int, ...], token: int) -> float:
-        """Returns the natural log probability of `token` after `history` (oldest first, `start` in front)."""
-        context = history[-self.context_length :]
+    def levels(self, history: tuple[int, ...]) -> tuple[tuple[int, float], ...]:
+        """Returns where `score_at` looks a piece up after `history`: (key of its n-gram without it, back-off so far).
+
+        Longest context first; contexts without a back-off weight begin no n-gram and are left out.
+        """
+        found: list[tuple[int, float]] = []
         weight = 0.0
-        while True:
-            key = context_key(context, self._radix)
-            found = self._log_probs.get(key * self._radix + token + 1)
+        context = history[-self.context_length :]
+        keys = [0]
+        scale = 1
+        for token in reversed(context):
+            keys.append(keys[-1] + (token + 1) * scale)
+            scale *= self._radix
+        for key in reversed(keys[1:]):
+            backoff = self._backoffs.get(key)
+            if backoff is not None:
+                found.append((key * self._radix + 1, weight))
+                weight += backoff
+        found.append((1, weight))
+        return tuple(found)
+
+    def score_at(self, levels: tuple[tuple[int, float], ...], token: int) -> float:
+        """Returns the natural log probability of `token` at the levels of its history."""
+        log_probs = self._log_probs
+        for key, weight in levels:
+            found = log_probs.get(key + token)
             if found is not None:
                 return weight + found
-            if not context:
-                return weight + _UNSEEN_LOG_PROB
-            weight += self._backoffs.get(key, 0.0)
-            context = context[1:]
+        return levels[-1][1] + _UNSEEN_LOG_PROB
+
+    def score(self, history: tuple[int, ...], token: int) -> float:
+        """Returns the natural log probability of `token` after `history` (oldest first, `start` in front)."""
+        return self.score_at(self.levels(history), token)
 
 
 def save_ngrams(

@@ -2,67 +2,75 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
-import sentencepiece
+from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
-from .beam import BeamDecoder, BeamSettings
-from .decoder import Decoder, DecoderState, GreedyDecoder
-from .engine import Transcript
-from .features import FloatArray, MelConfig, MelStream, decode_mulaw
-from .ngrams import NgramModel
+from app.errors import ModelError
+
+from ..audio import BYTES_PER_MS
+from .beam import BeamSettings
+from .decoder import Decoder, DecoderState
+from .engine import Bias, Transcript
+from .evidence import transcript_of
+from .features import FloatArray
+from .foreground import later, without_background
+from .frontend import FrontEnd, LineAudio
+from .served import ServedModel, StreamingShapes, guarded
 
 STARTER_MODEL_DIR = Path(__file__).parent / "models" / "starter-4m"
+_LARGEST_RUN = 64
+_LINE_BEFORE_MS = 400
+_LONGEST_AGAIN_MS = 8_000
 
 
 class OnnxAsrStream:
-    """One call's state: front end, mel frames waiting, encoder caches, decoder state."""
+    """One call's state: audio that has not become frames, frames to look back at, encoder caches, decoder state.
 
-    __slots__ = ("cache_channel", "cache_length", "cache_time", "decoder", "frames", "lookback", "mel", "waiting")
+    `heard` is all of its audio: how loud each word was decides at the end whose it is. `alone` hears the caller without
+    what somebody else said before; it is there once that has happened, and begins at `alone_ms` of this stream.
+    """
+
+    __slots__ = (
+        "alone", "alone_ms", "audio", "bias", "cache_channel", "cache_length", "cache_time", "decoder", "heard",
+        "lookback",
+    )  # fmt: skip
 
     def __init__(
         self,
-        mel: MelStream,
+        audio: LineAudio,
         lookback: FloatArray,
         cache_channel: FloatArray,
         cache_time: FloatArray,
         decoder: DecoderState,
+        bias: Bias | None = None,
     ) -> None:
-        self.mel = mel
+        self.heard = bytearray()
+        self.alone: OnnxAsrStream | None = None
+        self.alone_ms = 0
+        self.bias = bias
+        self.audio = audio
         self.lookback = lookback
         self.cache_channel = cache_channel
         self.cache_time = cache_time
         self.cache_length = 0
         self.decoder = decoder
-        self.waiting: list[FloatArray] = []
-        self.frames = 0
 
     def copy(self) -> OnnxAsrStream:
-        """Returns an independent stream in the same state; steps replace caches, so sharing them is safe."""
-        twin = OnnxAsrStream(self.mel.copy(), self.lookback, self.cache_channel, self.cache_time, self.decoder.copy())
+        """Returns an independent stream in the same state."""
+        twin = OnnxAsrStream(
+            self.audio.copy(),
+            self.lookback.copy(),
+            self.cache_channel.copy(),
+            self.cache_time.copy(),
+            self.decoder.copy(),
+        )
         twin.cache_length = self.cache_length
-        twin.waiting = list(self.waiting)
-        twin.frames = self.frames
         return twin
-
-    def add_frames(self, frames: FloatArray) -> None:
-        """Queues normalised mel frames, float32[n, mel]."""
-        if len(frames):
-            self.waiting.append(frames)
-            self.frames += len(frames)
-
-    def take_frames(self, count: int) -> FloatArray:
-        """Takes the oldest `count` waiting frames, float32[count, mel]."""
-        joined = self.waiting[0] if len(self.waiting) == 1 else np.concatenate(self.waiting)
-        rest = joined[count:]
-        self.waiting = [rest] if len(rest) else []
-        self.frames = len(rest)
-        return joined[:count]
 
 
 class OnnxAsrEngine:
@@ -88,64 +96,67 @@ class OnnxAsrEngine:
             finish_silence_ms: how much silence `finish` appends so that the last word is heard to its end.
 
         Raises:
-            FileNotFoundError: where the directory lacks a file.
+            ModelError: A file is missing, damaged or at odds with the others; the detail names it and the cure.
         """
-        model: dict[str, Any] = json.loads((model_dir / "model.json").read_text(encoding="utf-8"))
-        self.model = model
-        self.languages: tuple[str, ...] = tuple(model["languages"])
-        self._mel_config = MelConfig(**model["features"])
-        self._mean = np.asarray(model["mean"], np.float32)
-        self._scale = np.float32(1.0) / np.asarray(model["std"], np.float32)
-        shapes = model["streaming"]
-        self._shift: int = shapes["shift_frames"]
-        self._lookback: int = shapes["lookback_frames"]
-        self._left_context: int = shapes["left_context"]
-        self._channel_shape = (shapes["layers"], shapes["left_context"], shapes["width"])
-        self._time_shape = (shapes["layers"], shapes["width"], shapes["time_context"])
-        hop_ms = 1000 * self._mel_config.hop_samples // self._mel_config.sample_rate_hz
-        self.chunk_ms: int = self._shift * hop_ms
+        model = ServedModel.read(model_dir)
+        pieces = model.pieces()
+        self.languages = model.languages
+        self._shapes = model.shapes
+        self._mel_bands = model.features.mel_bands
+        try:
+            self._front_end = FrontEnd(model.features, model.mean, model.std)
+        except ValueError as error:
+            raise ModelError(f"{model_dir / 'model.json'}: {error}") from error
+        hop_ms = 1_000 * model.features.hop_samples // model.features.sample_rate_hz
+        self.chunk_ms: int = self._shapes.shift_frames * hop_ms
         self._finish_frames = -(-finish_silence_ms // hop_ms)
-        tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(model_dir / "tokenizer.model"))
-        pieces = [tokenizer.id_to_piece(index) for index in range(tokenizer.get_piece_size())]
-        self._decoder = _decoder(ngrams or model_dir / "ngrams.model", model, pieces, beam, greedy)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            str(model_dir / "encoder.onnx"), options, providers=["CPUExecutionProvider"]
-        )
-        silence = np.zeros((1, self._mel_config.window_samples), np.float32)[0]
-        quiet = MelStream(self._mel_config)
-        quiet.push(silence)
-        self._silent_frame = self._normalise(quiet.take()[:1])
+        self._chunk_bytes = self._front_end.bytes_for(self._shapes.shift_frames)
+        self._decoder: Decoder[Any] = model.decoder(pieces, beam=beam, greedy=greedy, ngrams=ngrams)
+        self._session = _session(model_dir / "encoder.onnx", threads)
+        self._inputs = _Inputs(self._shapes, self._mel_bands)
+        self._check(model_dir, len(pieces))
 
-    def _normalise(self, frames: FloatArray) -> FloatArray:
-        return (frames - self._mean) * self._scale
+    def _check(self, model_dir: Path, pieces: int) -> None:
+        """Runs the graph once on silence, so that a description of another graph is found before a call is.
 
-    def open_stream(self) -> OnnxAsrStream:
+        Raises:
+            ModelError: The graph, the description and the tokenizer do not belong together.
+        """
+        stream = self.open_stream()
+        self._front_end.add_silence(stream.audio, self._shapes.shift_frames)
+        known = (failures.InvalidArgument, failures.Fail, failures.RuntimeException)
+        log_probs = guarded(model_dir / "model.json", lambda: self._infer([stream])[0], *known)
+        if log_probs.shape[-1] != pieces + 1:
+            found = log_probs.shape[-1] - 1
+            raise ModelError(
+                f"{model_dir}: encoder.onnx writes {found} pieces, tokenizer.model has {pieces}; "
+                "they are of different models: export or convert the model again"
+            )
+
+    def open_stream(self, bias: Bias | None = None) -> OnnxAsrStream:
         """Opens a stream with fresh caches."""
+        shapes = self._shapes
         return OnnxAsrStream(
-            MelStream(self._mel_config),
-            np.zeros((self._lookback, self._mel_config.mel_bands), np.float32),
-            np.zeros(self._channel_shape, np.float32),
-            np.zeros(self._time_shape, np.float32),
-            self._decoder.new_state(),
+            self._front_end.open(),
+            np.zeros((self._mel_bands, shapes.lookback_frames), np.float32),
+            np.zeros((shapes.layers, shapes.left_context, shapes.width), np.float32),
+            np.zeros((shapes.layers, shapes.width, shapes.time_context), np.float32),
+            self._decoder.new_state(bias),
+            bias,
         )
 
     def push(self, stream: OnnxAsrStream, mulaw: bytes) -> None:
         """Adds 8 kHz mu-law audio of any length, even none, to a stream."""
-        if mulaw:
-            stream.mel.push(decode_mulaw(mulaw))
-            stream.add_frames(self._normalise(stream.mel.take()))
+        stream.audio.data += mulaw
+        stream.heard += mulaw
+
+    def is_due(self, stream: OnnxAsrStream) -> bool:
+        """Tells whether the stream has a whole chunk."""
+        return len(stream.audio.data) >= self._chunk_bytes
 
     def step(self, streams: Sequence[OnnxAsrStream]) -> list[Transcript | None]:
         """Advances every stream that has a whole chunk, together, until none has; each stream once in `streams`."""
-        added = [False] * len(streams)
-        while ready := [index for index, stream in enumerate(streams) if stream.frames >= self._shift]:
-            for index, grew in zip(ready, self._run([streams[index] for index in ready]), strict=True):
-                added[index] |= grew
+        added = self._advance(streams)
         return [
             self._transcript(stream, is_final=False) if grew else None
             for stream, grew in zip(streams, added, strict=True)
@@ -153,49 +164,111 @@ class OnnxAsrEngine:
 
     def finish(self, streams: Sequence[OnnxAsrStream]) -> list[Transcript]:
         """Returns final transcripts as if silence followed; the streams themselves stay as they were."""
+        own: list[Transcript] = []
+        for stream, everything in zip(streams, self._finals(streams), strict=True):
+            kept = without_background(everything, stream.heard)
+            own.append(self._alone(stream, kept) if len(kept.words) < len(everything.words) else kept)
+        return own
+
+    def _finals(self, streams: Sequence[OnnxAsrStream]) -> list[Transcript]:
+        """Returns all that was heard on each stream, whoever said it."""
         twins = [stream.copy() for stream in streams]
+        chunk = self._shapes.shift_frames
         for twin in twins:
-            twin.add_frames(self._normalise(twin.mel.take(flush=True)))
-            count = -(-(twin.frames + self._finish_frames) // self._shift) * self._shift - twin.frames
-            twin.add_frames(np.repeat(self._silent_frame, count, axis=0))
-        self.step(twins)
+            frames = self._front_end.heard_frames(twin.audio) + self._finish_frames
+            self._front_end.add_silence(twin.audio, -(-frames // chunk) * chunk)
+        self._advance(twins)
         return [self._transcript(twin, is_final=True) for twin in twins]
 
+    def _alone(self, stream: OnnxAsrStream, kept: Transcript) -> Transcript:
+        """Hears the caller's own words once more from fresh caches, which know nothing of who spoke before.
+
+        What was heard so far is kept for the next time: only the first one costs a run through the whole turn, and a
+        turn so long that others would wait for it is left as it is.
+        """
+        start_ms = max(0, kept.words[0].start_ms - _LINE_BEFORE_MS)
+        alone = stream.alone
+        if alone is None or abs(start_ms - stream.alone_ms) > self.chunk_ms:
+            if len(stream.heard) > (start_ms + _LONGEST_AGAIN_MS) * BYTES_PER_MS:
+                return kept
+            alone = stream.alone = self.open_stream(stream.bias)
+            stream.alone_ms = start_ms
+        self.push(alone, bytes(stream.heard[stream.alone_ms * BYTES_PER_MS + len(alone.heard) :]))
+        self._advance([alone])
+        found = without_background(self._finals([alone])[0], alone.heard)
+        return later(found, stream.alone_ms) if found.words else kept
+
+    def close_stream(self, stream: OnnxAsrStream) -> None:
+        """Does nothing: a stream's memory goes with the stream."""
+
+    def _advance(self, streams: Sequence[OnnxAsrStream]) -> list[bool]:
+        """Runs every whole chunk of the streams; tells which transcripts changed."""
+        added = [False] * len(streams)
+        while ready := [index for index, stream in enumerate(streams) if self.is_due(stream)][:_LARGEST_RUN]:
+            for index, grew in zip(ready, self._run([streams[index] for index in ready]), strict=True):
+                added[index] |= grew
+        return added
+
     def _run(self, streams: Sequence[OnnxAsrStream]) -> list[bool]:
-        """Runs one chunk of every given stream through the model; tells which transcripts grew."""
-        inputs = [np.concatenate([stream.lookback, stream.take_frames(self._shift)]) for stream in streams]
-        signal = np.ascontiguousarray(np.stack(inputs).transpose(0, 2, 1))
-        log_probs, counts, channel, time, lengths = self._session.run(
-            None,
-            {
-                "audio_signal": signal,
-                "length": np.full(len(streams), signal.shape[2], np.int64),
-                "cache_last_channel": np.stack([stream.cache_channel for stream in streams]),
-                "cache_last_time": np.stack([stream.cache_time for stream in streams]),
-                "cache_last_channel_len": np.array([stream.cache_length for stream in streams], np.int64),
-            },
-        )
+        """Runs one chunk of every given stream through model and decoder; tells which transcripts changed."""
+        log_probs, counts, channel, time, lengths = self._infer(streams)
         grew: list[bool] = []
         for row, stream in enumerate(streams):
-            stream.lookback = inputs[row][-self._lookback :]
-            stream.cache_channel = channel[row]
-            stream.cache_time = time[row]
+            np.copyto(stream.cache_channel, channel[row])
+            np.copyto(stream.cache_time, time[row])
             stream.cache_length = int(lengths[row])
             grew.append(self._decoder.advance(stream.decoder, log_probs[row, : int(counts[row])]))
         return grew
 
+    def _infer(self, streams: Sequence[OnnxAsrStream]) -> list[Any]:
+        """Takes one chunk of every stream; returns log probabilities, their frame counts and the new caches."""
+        frames = self._front_end.take([stream.audio for stream in streams], self._shapes.shift_frames)
+        found: list[Any] = self._session.run(None, self._inputs.fill(streams, frames))
+        return found
+
     def _transcript(self, stream: OnnxAsrStream, is_final: bool) -> Transcript:
-        words = self._decoder.words(stream.decoder)
-        confidence = float(np.mean([word.confidence for word in words])) if words else 0.0
-        return Transcript(" ".join(word.text for word in words), confidence, words, is_final)
+        return transcript_of(self._decoder, stream.decoder, is_final)
 
 
-def _decoder(
-    ngrams: Path, model: dict[str, Any], pieces: list[str], beam: BeamSettings | None, greedy: bool
-) -> Decoder[Any]:
-    """Returns a beam search where the model ships n-grams, else the greedy decoder."""
-    frame_ms, delay_frames = model["frame_ms"], model["emission_delay_frames"]
-    if greedy or not ngrams.exists():
-        return GreedyDecoder(pieces, frame_ms, delay_frames)
-    settings = beam or BeamSettings(**model.get("beam", {}))
-    return BeamDecoder(pieces, frame_ms, delay_frames, NgramModel.load(ngrams), settings)
+class _Inputs:
+    """The graph's inputs, allocated once for the largest run: fresh pages would cost as much as the copying."""
+
+    def __init__(self, shapes: StreamingShapes, mel_bands: int) -> None:
+        self._lookback = shapes.lookback_frames
+        length = shapes.lookback_frames + shapes.shift_frames
+        self._signal = np.zeros((_LARGEST_RUN, mel_bands, length), np.float32)
+        self._channel = np.zeros((_LARGEST_RUN, shapes.layers, shapes.left_context, shapes.width), np.float32)
+        self._time = np.zeros((_LARGEST_RUN, shapes.layers, shapes.width, shapes.time_context), np.float32)
+        self._lengths = np.full(_LARGEST_RUN, length, np.int64)
+
+    def fill(self, streams: Sequence[OnnxAsrStream], frames: FloatArray) -> dict[str, Any]:
+        """Returns one run's inputs: new frames, float32[streams, shift, mel_bands], after those looked back at."""
+        count = len(streams)
+        signal = self._signal[:count]
+        signal[:, :, self._lookback :] = frames.transpose(0, 2, 1)
+        for row, stream in enumerate(streams):
+            signal[row, :, : self._lookback] = stream.lookback
+            stream.lookback[:] = signal[row, :, signal.shape[2] - self._lookback :]
+            self._channel[row] = stream.cache_channel
+            self._time[row] = stream.cache_time
+        return {
+            "audio_signal": signal,
+            "length": self._lengths[:count],
+            "cache_last_channel": self._channel[:count],
+            "cache_last_time": self._time[:count],
+            "cache_last_channel_len": np.array([stream.cache_length for stream in streams], np.int64),
+        }
+
+
+def _session(path: Path, threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4
+    known = (failures.InvalidProtobuf, failures.InvalidGraph, failures.Fail, failures.NoSuchFile)
+    return guarded(
+        path,
+        lambda: onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"]),
+        *known,
+    )

@@ -1,4 +1,4 @@
-"""The streaming front end against NeMo's, and against itself cut into pieces."""
+"""The offline front end against NeMo's, and the mu-law tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.speech.asr.features import MelConfig, MelStream, decode_mulaw, encode_mulaw, offline_log_mel
+from app.speech.asr.features import MelConfig, decode_mulaw, encode_mulaw, offline_log_mel
 
 pytestmark = pytest.mark.unit
 GOLDEN = Path(__file__).parent / "golden_mel.npz"
@@ -19,29 +19,6 @@ def test_equals_nemo_preprocessor() -> None:
     frames = offline_log_mel(samples, MelConfig())
     assert frames.shape == expected.shape
     assert np.abs(frames - expected).max() < 1e-3
-
-
-@pytest.mark.parametrize("piece", [1, 37, 160, 1601])
-def test_pieces_of_any_size_give_the_same_frames(piece: int) -> None:
-    samples = np.random.default_rng(1).normal(0, 0.1, 4000).astype(np.float32)
-    whole = offline_log_mel(samples, MelConfig())
-    stream = MelStream(MelConfig())
-    taken = []
-    for at in range(0, len(samples), piece):
-        stream.push(samples[at : at + piece])
-        taken.append(stream.take())
-    taken.append(stream.take(flush=True))
-    np.testing.assert_allclose(np.concatenate(taken), whole, atol=1e-4)
-
-
-def test_copy_is_independent() -> None:
-    samples = np.random.default_rng(2).normal(0, 0.1, 1000).astype(np.float32)
-    stream = MelStream(MelConfig())
-    stream.push(samples)
-    twin = stream.copy()
-    twin.push(samples)
-    twin.take()
-    assert len(stream.take()) == 12
 
 
 def test_mulaw_round_trip_is_exact_on_its_own_values() -> None:

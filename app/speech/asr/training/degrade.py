@@ -50,11 +50,11 @@ class TelephoneChannel:
         """
         rng = self._rng
         speech = speech / (np.sqrt(np.mean(speech**2)) + 1e-9)
-        leads_seconds = [rng.uniform(0.0, 0.08), rng.uniform(0.2, 0.6), rng.uniform(0.3, 1.4)]
-        lead_seconds = rng.choice(leads_seconds, p=[0.15, 0.7, 0.15])
+        leads_seconds = [rng.uniform(0.0, 0.08), rng.uniform(0.2, 0.6), rng.uniform(0.4, 2.2)]
+        lead_seconds = rng.choice(leads_seconds, p=[0.15, 0.5, 0.35])
         tail_seconds = rng.uniform(0.1, 0.9)
         lead = np.zeros(int(lead_seconds * _RATE_HZ), np.float32)
-        if self._pool and rng.random() < 0.22:
+        if self._pool and rng.random() < (0.6 if lead_seconds > 0.6 else 0.25):
             self._put_other_speech(lead)
         wave = np.concatenate([lead, speech, np.zeros(int(tail_seconds * _RATE_HZ), np.float32)])
         self._remember(speech)
@@ -85,7 +85,7 @@ class TelephoneChannel:
 
     def _put_other_speech(self, lead: FloatArray) -> None:
         other = self._pool[self._rng.integers(len(self._pool))]
-        room = max(0, len(lead) - int(self._rng.uniform(0.08, 0.3) * _RATE_HZ))
+        room = max(0, len(lead) - int(self._rng.uniform(0.08, 0.5) * _RATE_HZ))
         piece = other[-room:] if room else other[:0]
         lead[room - len(piece) : room] = piece * 10 ** (-self._rng.uniform(12, 26) / 20)
 

@@ -6,7 +6,8 @@ import ctypes
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import espeakng_loader
 import numpy as np
@@ -42,19 +43,31 @@ class Speech:
 
 
 class Espeak:
-    """The espeak-ng library of the `espeakng-loader` wheel; it holds global state, so one per process."""
+    """The espeak-ng library of the `espeakng-loader` wheel; all objects share its one state, in turns."""
 
-    _loaded: Any = None
+    _ready_with: ClassVar[bytes | None] = None
+    _sample_rate_hz: ClassVar[int] = 0
     _lock = threading.Lock()
 
-    def __init__(self) -> None:
+    def __init__(self, data_path: Path | None = None) -> None:
+        """Loads the library with its own voices, or with those of `data_path`."""
         self._audio: list[NDArray[np.int16]] = []
         self._events: list[tuple[int, int, float, str]] = []
         signature = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
         self._callback = signature(self._receive)
         self._library = ctypes.CDLL(espeakng_loader.get_library_path())
-        data = espeakng_loader.get_data_path().encode()
-        self._sample_rate_hz = int(self._library.espeak_Initialize(_SYNCHRONOUS, 500, data, _PHONEME_EVENTS))
+        self._data = str(data_path or espeakng_loader.get_data_path()).encode()
+        with self._lock:
+            self._take_over()
+
+    def _take_over(self) -> None:
+        """Initialises the library unless it is so already; with other voices only after it has been closed."""
+        if Espeak._ready_with == self._data:
+            return
+        if Espeak._ready_with is not None:
+            self._library.espeak_Terminate()
+        Espeak._sample_rate_hz = int(self._library.espeak_Initialize(_SYNCHRONOUS, 500, self._data, _PHONEME_EVENTS))
+        Espeak._ready_with = self._data
 
     def _receive(self, wave: Any, count: int, events: Any) -> int:
         if count > 0:
@@ -85,6 +98,7 @@ class Espeak:
             ValueError: where espeak does not know the voice.
         """
         with self._lock:
+            self._take_over()
             self._library.espeak_SetSynthCallback(self._callback)
             if self._library.espeak_SetVoiceByName(voice.encode()):
                 raise ValueError(f"espeak-ng has no voice {voice!r}")

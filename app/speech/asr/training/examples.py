@@ -12,13 +12,17 @@ import sentencepiece
 from numpy.typing import NDArray
 
 from ..features import FloatArray
+from ..spelling import normalise
 
 FRAME_SECONDS = 0.08
 HEARING_DELAY_FRAMES = 1
 """Encoder frame k has heard the audio up to `80 * k` ms: what is spoken in a frame is labelled one frame later."""
 IGNORED = -100
 PHONES_PER_FRAME = 4
+SHAPE_FRAMES = 64
 _NO_LABEL = 255
+_WARPED_SHARE = 0.5
+_TOP_HZ = 4000.0
 
 
 @dataclass(slots=True)
@@ -49,6 +53,7 @@ def load_shard(path: Path, tokenizer: sentencepiece.SentencePieceProcessor) -> l
     examples: list[Example] = []
     at = phone_at = 0
     for meta in metas:
+        meta["text"] = normalise(meta["text"])
         count = meta["frames"]
         examples.append(
             Example(
@@ -91,26 +96,70 @@ def frame_tokens(
     return labels
 
 
+def padded_frames(frames: int) -> int:
+    """Rounds a length up to the grid that batches are padded to."""
+    return -(-frames // SHAPE_FRAMES) * SHAPE_FRAMES
+
+
 def batch_features(
     examples: list[Example], mean: FloatArray, std: FloatArray, rng: np.random.Generator | None
 ) -> tuple[FloatArray, NDArray[np.int64]]:
-    """Stacks normalised features, float32[batch, mel, frames], with light SpecAugment where `rng` is given."""
-    longest = max(example.frames for example in examples)
+    """Stacks normalised features, float32[batch, mel, frames], other speakers and light SpecAugment with `rng`."""
+    longest = padded_frames(max(example.frames for example in examples))
     stacked = np.zeros((len(examples), longest, len(mean)), np.float32)
     for row, example in enumerate(examples):
         features = (example.features.astype(np.float32) - mean) / std
         if rng is not None:
-            features += rng.normal(0, 0.3)
-            for _ in range(2):
-                width = int(rng.integers(0, 9))
-                start = int(rng.integers(0, len(mean) - width))
-                features[:, start : start + width] = 0
-            width = int(rng.integers(0, 12))
-            start = int(rng.integers(0, max(1, len(features) - width)))
-            features[start : start + width] = 0
+            features = _vary(features, rng)
         stacked[row, : len(features)] = features
     lengths = np.array([example.frames for example in examples], np.int64)
     return np.ascontiguousarray(stacked.transpose(0, 2, 1)), lengths
+
+
+def _vary(features: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Draws another vocal tract, level and timbre for normalised features, and hides a few bands and frames."""
+    bands = features.shape[1]
+    if rng.random() < _WARPED_SHARE:
+        features = warp_bands(features, float(rng.triangular(0.84, 1.0, 1.19)))
+    else:
+        features = features.copy()
+    height = np.linspace(-1, 1, bands, dtype=np.float32)
+    features += rng.normal(0, 0.3) + rng.normal(0, 0.15) * height + rng.normal(0, 0.1) * np.cos(np.pi * height)
+    for _ in range(2):
+        width = int(rng.integers(0, 9))
+        start = int(rng.integers(0, bands - width))
+        features[:, start : start + width] = 0
+    width = int(rng.integers(0, 12))
+    start = int(rng.integers(0, max(1, len(features) - width)))
+    features[start : start + width] = 0
+    return features
+
+
+def warp_bands(features: FloatArray, factor: float) -> FloatArray:
+    """Stretches the frequency axis of float32[frames, mel] by `factor`, as a longer or shorter vocal tract would.
+
+    Frequencies above 3 kHz are squeezed so that 4 kHz stays in place.
+
+    Source: Jaitly & Hinton, "Vocal tract length perturbation" (2013).
+    """
+    bands = features.shape[1]
+    centres_hz = _mel_to_hz(np.linspace(0, _hz_to_mel(np.array(_TOP_HZ)), bands))
+    bend_hz = 3000.0 / max(1.0, factor)
+    high = factor * bend_hz + (_TOP_HZ - factor * bend_hz) * (centres_hz - bend_hz) / (_TOP_HZ - bend_hz)
+    source_hz = np.where(centres_hz <= bend_hz, factor * centres_hz, high)
+    place = np.clip(_hz_to_mel(source_hz) / _hz_to_mel(np.array(_TOP_HZ)) * (bands - 1), 0, bands - 1)
+    below = np.minimum(place.astype(np.int64), bands - 2)
+    share = (place - below).astype(np.float32)
+    return np.asarray(features[:, below] * (1 - share) + features[:, below + 1] * share, np.float32)
+
+
+def _hz_to_mel(hz: NDArray[Any]) -> NDArray[Any]:
+    """Source: Slaney, "Auditory toolbox" (1998): linear to 1 kHz, logarithmic above."""
+    return np.where(hz < 1000, hz * 3 / 200, 15 + 27 * np.log(np.maximum(hz, 1) / 1000) / np.log(6.4))
+
+
+def _mel_to_hz(mel: NDArray[Any]) -> NDArray[Any]:
+    return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((mel - 15) * np.log(6.4) / 27))
 
 
 def batch_phones(examples: list[Example], frames: int) -> NDArray[np.int64]:

@@ -123,8 +123,8 @@ class AveragedWeights:
         """Moves the average towards the current weights; early steps move it faster."""
         decay = min(self._decay, (1 + step) / (10 + step))
         with torch.no_grad():
-            for name, value in self._model.named_parameters():
-                self.values[name].lerp_(value.detach(), 1 - decay)
+            current = dict(self._model.named_parameters())
+            torch._foreach_lerp_(list(self.values.values()), [current[name] for name in self.values], 1 - decay)
 
     @contextmanager
     def swapped_in(self) -> Iterator[None]:

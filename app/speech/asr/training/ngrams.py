@@ -10,7 +10,7 @@ import numpy as np
 import sentencepiece
 
 from ..ngrams import context_key, save_ngrams
-from .synth import load_recipe
+from .recipe import load_recipe
 from .text import TextSource
 
 _log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ import numpy as np
 import sentencepiece
 
 from ..features import FloatArray
-from .examples import Example, load_shard
+from .examples import Example, load_shard, padded_frames
 
 
 class ShardPool:
@@ -29,7 +29,8 @@ class ShardPool:
         self._data_dir = data_dir
         self._tokenizer = tokenizer
         self._read: set[str] = set()
-        self._rng = random.Random(seed)
+        self._seed = seed
+        self._rng = random.Random(f"{seed}-{rank}")
         self._examples: list[Example] = []
         self._queue: list[int] = []
         self._rank, self._ranks = rank, ranks
@@ -57,23 +58,36 @@ class ShardPool:
         """Hours of audio read so far."""
         return sum(example.frames for example in self._examples) / 360_000
 
+    def reseed(self, step: int) -> None:
+        """Starts the draws that follow optimiser step `step`; the same step always gives the same ones."""
+        self._rng = random.Random(f"{self._seed}-{self._rank}-{step}")
+
     def batches(self, batch_frames: int, longest_frames: int) -> list[list[Example]]:
-        """Draws about a thousand examples and groups them by length into batches of padded size `batch_frames`."""
-        drawn: list[Example] = []
+        """Draws about a thousand examples and groups them by padded length, each group of about `batch_frames`.
+
+        Every length has one batch size, so that the same few shapes come again and again, for which the kernels are
+        already built. What does not fill a batch is drawn first the next time.
+        """
+        drawn: list[int] = []
         while len(drawn) < 800:
             if not self._queue:
                 for index, example in enumerate(self._examples):
                     self._queue += [index] * self._times(example)
                 self._rng.shuffle(self._queue)
-            example = self._examples[self._queue.pop()]
-            if example.frames <= longest_frames:
-                drawn.append(example)
-        drawn.sort(key=lambda example: example.frames)
-        batches: list[list[Example]] = [[]]
-        for example in drawn:
-            if batches[-1] and (len(batches[-1]) + 1) * example.frames > batch_frames:
-                batches.append([])
-            batches[-1].append(example)
+            index = self._queue.pop()
+            if self._examples[index].frames <= longest_frames:
+                drawn.append(index)
+        groups: dict[int, list[int]] = {}
+        for index in drawn:
+            groups.setdefault(padded_frames(self._examples[index].frames), []).append(index)
+        batches: list[list[Example]] = []
+        for length, indexes in sorted(groups.items()):
+            size = max(1, batch_frames // length)
+            whole = len(indexes) - len(indexes) % size
+            batches += [[self._examples[i] for i in indexes[at : at + size]] for at in range(0, whole, size)]
+            self._queue += indexes[whole:]
+        if not batches:
+            batches = [[self._examples[index] for index in next(iter(groups.values()))]]
         self._rng.shuffle(batches)
         return batches
 

@@ -6,30 +6,31 @@ import json
 import logging
 import os
 import random
+import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import espeakng_loader
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
+from app.errors import ModelError
+
 from ..features import FloatArray, MelConfig, offline_log_mel
+from ..spelling import native_spelling
 from .degrade import TelephoneChannel
 from .espeak import Espeak, Speech
+from .recipe import load_recipe
 from .text import TextSource, Utterance
+from .voices import write_voices
 
+__all__ = ["ShardMaker", "load_recipe", "main", "make_shard", "trim"]
 _log = logging.getLogger(__name__)
 PHONE_LABEL_SECONDS = 0.02
 NO_LABEL = 255
 _RATE_HZ = 8000
-
-
-def load_recipe(path: Path) -> dict[str, Any]:
-    """Reads the training recipe."""
-    recipe: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return recipe
 
 
 def mel_config(recipe: dict[str, Any]) -> MelConfig:
@@ -40,30 +41,37 @@ def mel_config(recipe: dict[str, Any]) -> MelConfig:
 class Voices:
     """Voices utterances with a random espeak voice out of a fixed list."""
 
-    def __init__(self, recipe: dict[str, Any], rng: random.Random, variants: list[str]) -> None:
+    def __init__(
+        self, recipe: dict[str, Any], rng: random.Random, variants: list[str], espeak: Espeak | None = None
+    ) -> None:
         self._synth = recipe["synth"]
         self._rng = rng
         self._variants = variants
-        self._espeak = Espeak()
+        self._espeak = espeak or Espeak()
 
     def voice(self, utterance: Utterance) -> Speech:
         """Speaks an utterance; spelt acronyms are voiced letter by letter, digits sometimes in groups."""
         rng = self._rng
         spelt: dict[str, str] = self._synth["spoken_as"]
-        words = [spelt.get(word, word) for word in utterance.text.split()]
+        words = [spelt.get(word) or self._accented(word, utterance.language) for word in utterance.text.split()]
         if utterance.kind == "digits" or rng.random() < 0.05:
             chance = rng.choice([0.0, 0.0, 0.15, 0.4])
             words = [word + ("," if rng.random() < chance else "") for word in words]
         voice = rng.choice(self._synth["voices"][utterance.language])
-        slow = utterance.kind in ("digits", "words")
+        slow = utterance.kind in ("digits", "words") and rng.random() < 0.65
         return self._espeak.speak(
             words,
             f"{voice}+{rng.choice(self._variants)}",
-            rate=int(rng.triangular(110, 195, 145 if slow else 160)),
+            rate=int(rng.triangular(110, 195, 145) if slow else rng.triangular(120, 225, 165)),
             pitch=rng.randint(20, 80),
             pitch_range=rng.randint(20, 80),
             gap=rng.choice([0, 0, 0, 1, 2, 5]) if not slow else rng.choice([0, 0, 1, 3, 6, 10]),
         )
+
+    def _accented(self, word: str, language: str) -> str:
+        """Returns an English word as it is or, half the time, as the language spells it, so that it sounds so."""
+        native = native_spelling(word, language)
+        return native if native and self._rng.random() < 0.5 else word
 
 
 def trim(samples: FloatArray, rate_hz: int) -> tuple[FloatArray, float]:
@@ -78,10 +86,19 @@ def trim(samples: FloatArray, rate_hz: int) -> tuple[FloatArray, float]:
 class ShardMaker:
     """Turns utterances into arrays ready for training or into telephone audio for evaluation."""
 
-    def __init__(self, recipe: dict[str, Any], seed: int, variants: list[str], phones: list[str]) -> None:
+    def __init__(
+        self,
+        recipe: dict[str, Any],
+        seed: int,
+        variants: list[str],
+        phones: list[str],
+        espeak: Espeak | None = None,
+        stretches: tuple[float, float] = (0.9, 1.1),
+    ) -> None:
         self._rng = random.Random(seed)
         self._config = mel_config(recipe)
-        self._voices = Voices(recipe, self._rng, variants)
+        self._voices = Voices(recipe, self._rng, variants, espeak)
+        self._stretches = stretches
         self._channel = TelephoneChannel(np.random.default_rng(seed))
         self._inventory = {name: index for index, name in enumerate(phones)}
 
@@ -95,7 +112,7 @@ class ShardMaker:
         samples, cut = trim(speech.samples, speech.sample_rate_hz)
         if len(samples) < 1500:
             return None
-        stretch = self._rng.uniform(0.9, 1.1)
+        stretch = self._rng.uniform(*self._stretches)
         narrow = self._channel.resample(samples, speech.sample_rate_hz, stretch)
         call = self._channel.apply(narrow, gentle)
 
@@ -171,17 +188,29 @@ def save_shard(path: Path, examples: list[dict[str, Any]]) -> None:
 def make_shard(recipe: dict[str, Any], out_dir: str, index: int, hours: float, packs_dir: str | None) -> float:
     """Makes training shard `index` with fresh text, voices and lines; returns its hours."""
     phones = json.loads((Path(out_dir) / "phones.json").read_text(encoding="utf-8"))
+    settings = recipe["synth"]
     source = TextSource(recipe, seed=1000 + index, packs_dir=Path(packs_dir) if packs_dir else None)
-    maker = ShardMaker(recipe, 5000 + index, recipe["synth"]["variants"], phones)
+    with tempfile.TemporaryDirectory() as folder:
+        invented = write_voices(Path(folder), settings["invented_voices"], seed=index)
+        variants = [*settings["variants"], *invented]
+        maker = ShardMaker(recipe, 5000 + index, variants, phones, Espeak(Path(folder)), settings["stretches"])
+        examples, frames = _fill_shard(maker, source, hours, settings["longest_seconds"])
+    save_shard(Path(out_dir) / f"shard{index:04d}.npz", examples)
+    return frames / 360_000
+
+
+def _fill_shard(
+    maker: ShardMaker, source: TextSource, hours: float, longest_seconds: float
+) -> tuple[list[dict[str, Any]], int]:
+    """Makes examples until they come to `hours`; returns them and their frames of 10 ms."""
     examples: list[dict[str, Any]] = []
     frames = 0
     while frames < hours * 360_000:
         example = maker.example(source.draw())
-        if example is not None and example["meta"]["frames"] <= recipe["synth"]["longest_seconds"] * 100:
+        if example is not None and example["meta"]["frames"] <= longest_seconds * 100:
             examples.append(example)
             frames += example["meta"]["frames"]
-    save_shard(Path(out_dir) / f"shard{index:04d}.npz", examples)
-    return frames / 360_000
+    return examples, frames
 
 
 def make_validation(recipe: dict[str, Any], out_dir: Path, per_set: int, packs_dir: Path | None) -> int:
@@ -193,6 +222,21 @@ def make_validation(recipe: dict[str, Any], out_dir: Path, per_set: int, packs_d
     examples = [example for example in made if example is not None]
     save_shard(out_dir / "validation.npz", examples)
     return len(examples)
+
+
+def _require_voices(recipe: dict[str, Any]) -> None:
+    """Raises ModelError where espeak-ng lacks a voice or variant that the recipe names."""
+    espeak = Espeak()
+    settings = recipe["synth"]
+    for name in sorted({voice for voices in settings["voices"].values() for voice in voices}):
+        try:
+            espeak.speak(["a"], name)
+        except ValueError as error:
+            raise ModelError(f"synth.voices: {error}; take it out of the recipe") from error
+    known = {path.name for path in (Path(espeakng_loader.get_data_path()) / "voices" / "!v").iterdir()}
+    for variant in (*settings["variants"], *settings["held_out_variants"]):
+        if variant not in known:
+            raise ModelError(f"synth.variants: espeak-ng has no variant {variant!r}; take it out of the recipe")
 
 
 def main(
@@ -207,8 +251,13 @@ def main(
         first: index of the first one; the index seeds everything.
         packs_dir: the language packs, whose sentences join the text.
         processes: how many processes to use.
+
+    Raises:
+        ModelError: where the recipe, a word list or a voice is wrong; nothing has been written then.
     """
     recipe = load_recipe(recipe_path)
+    TextSource(recipe, seed=0, packs_dir=packs_dir)
+    _require_voices(recipe)
     out_dir.mkdir(parents=True, exist_ok=True)
     if not (out_dir / "phones.json").exists():
         (out_dir / "phones.json").write_text(json.dumps(collect_phones(recipe), ensure_ascii=False), encoding="utf-8")
@@ -216,7 +265,8 @@ def main(
         _log.info("validation utterances: %d", make_validation(recipe, out_dir, 25, packs_dir))
     hours = float(recipe["synth"]["shard_hours"])
     packs = str(packs_dir) if packs_dir else None
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    # espeak carries state from one utterance to the next: a fresh process for each shard makes it repeatable
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         indexes = range(first, first + shards)
         jobs = [pool.submit(make_shard, recipe, str(out_dir), index, hours, packs) for index in indexes]
         for job in jobs:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import gzip
 import random
 import re
-import subprocess
-import unicodedata
-import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ..spelling import normalise
+from .sources import (
+    LANGUAGES,
+    Utterance,
+    is_held_out,
+    is_romanised,
+    is_speakable,
+    load_phrases,
+    load_words,
+    pack_sentences,
+)
 
-LANGUAGES = ("en", "hi", "ta", "te")
+__all__ = ["LANGUAGES", "TelephoneText", "TextSource", "Utterance", "is_speakable", "normalise", "number_words"]
 _DIGITS: dict[str, list[list[str]]] = {
     "en": [
         ["zero", "oh"], ["one"], ["two"], ["three"], ["four"], ["five"], ["six"], ["seven"], ["eight"], ["nine"],
@@ -29,44 +34,12 @@ _DIGITS: dict[str, list[list[str]]] = {
         ["సున్నా"], ["ఒకటి"], ["రెండు"], ["మూడు"], ["నాలుగు"], ["ఐదు"], ["ఆరు"], ["ఏడు"], ["ఎనిమిది"], ["తొమ్మిది"],
     ],
 }  # fmt: skip
-_SCRIPT = {
-    "hi": re.compile(r"^[\u0901-\u0939\u093c\u093e-\u094d\u0958-\u095f]+$"),
-    "ta": re.compile(r"^[\u0b83-\u0bcd]+$"),
-    "te": re.compile(r"^[\u0c01-\u0c4d]+$"),
-    "en": re.compile(r"^[a-z]+$"),
-}
+_DIGIT_WEIGHTS = {"hi": [1, 2.2, 1, 1, 1, 1, 1, 1, 1, 1]}
+"""Hindi `एक` runs into its neighbours and is easily lost, so it comes more often."""
 _RUPEES = {
     "en": ["rupees"], "hi": ["रुपये", "रुपए", "rupees"], "ta": ["ரூபாய்", "rupees"],
     "te": ["రూపాయలు", "rupees"],
 }  # fmt: skip
-_SPELLING = {"छः": "छह", "छे": "छह"}
-_DROPPED = re.compile(r"[\u200b-\u200f\ufeff]")
-_PUNCTUATION = re.compile(r"[^\w\s\u0900-\u0dff']|[।॥_]")
-
-
-@dataclass(frozen=True, slots=True)
-class Utterance:
-    """One sentence to voice: `text` already normalised, `language` one of LANGUAGES, `kind` for the reports."""
-
-    text: str
-    language: str
-    kind: str
-
-
-def normalise(text: str) -> str:
-    """Returns the transcript convention: NFC, lower case, no punctuation, single spaces."""
-    text = unicodedata.normalize("NFC", _DROPPED.sub("", text)).lower().replace("-", " ").replace("'", "")
-    return " ".join(_SPELLING.get(word, word) for word in _PUNCTUATION.sub(" ", text).split())
-
-
-def is_speakable(text: str) -> bool:
-    """Tells whether a normalised sentence holds no figures or foreign symbols and is of a length worth voicing."""
-    return bool(text) and len(text) <= 110 and not re.search(r"[0-9०-९௦-௯౦-౯]|[^\sa-z\u0900-\u0d7f]", text)
-
-
-def is_held_out(text: str, share: float) -> bool:
-    """Decides by the text alone, so that a sentence stays held out however the packs grow."""
-    return zlib.crc32(text.encode()) % 1000 < share * 1000
 
 
 def number_words(value: int, language: str) -> str:
@@ -76,19 +49,27 @@ def number_words(value: int, language: str) -> str:
     return normalise(str(num2words(value, lang=language)))
 
 
+_FILLING = r"\S+(?: \S+){0,11}"
+
+
 class TelephoneText:
     """Draws telephone sentences of one language from the phrase file, with fresh fillings every time."""
 
     def __init__(self, phrases: dict[str, Any], language: str, rng: random.Random, held_out: float = 0.0) -> None:
         """Keeps `held_out` of the templates aside (the last of a fixed shuffle) for validation."""
         self._lists: dict[str, list[str]] = phrases[language]
+        self._open = [text for text in map(normalise, self._lists.get("open", []))]
         self._english: dict[str, list[str]] = phrases["en"]
+        self.english_words: list[str] = []
         self.language = language
         self.rng = rng
         templates = list(self._lists["templates"])
         random.Random(7).shuffle(templates)
         cut = len(templates) - int(len(templates) * held_out)
         self.train_templates, self.held_templates = templates[:cut], templates[cut:]
+        self.held_open = [text for text in self._open if is_held_out(text, held_out)]
+        self._open = [text for text in self._open if not is_held_out(text, held_out)]
+        self._held = _any_of(self.held_templates, self.held_open)
 
     def digit(self, value: int, language: str) -> str:
         """Returns one spoken form of a digit."""
@@ -98,10 +79,10 @@ class TelephoneText:
         """Speaks `count` digits: one by one, in pairs, with "double", in the own language, English, or both."""
         rng = self.rng
         style = rng.random()
-        language = self.language if self.language == "en" or style < 0.45 else "en"
+        language = self.language if self.language == "en" or style < 0.55 else "en"
         mixed = self.language != "en" and style > 0.92
         pairs = rng.random() < 0.12
-        values = [rng.randrange(10) for _ in range(count)]
+        values = rng.choices(range(10), _DIGIT_WEIGHTS.get(language), k=count)
         for i in range(1, count):
             if rng.random() < 0.12:
                 values[i] = values[i - 1]
@@ -151,6 +132,8 @@ class TelephoneText:
             return self.digits(rng.randint(4, 8))
         if name == "phone":
             return self.digits(10 if rng.random() < 0.6 else rng.randint(6, 9))
+        if name == "digs":
+            return self.digits(rng.randint(2, 10))
         if name in ("d4", "d6"):
             return self.digits(int(name[1]))
         if name == "amt":
@@ -159,6 +142,8 @@ class TelephoneText:
             return self.number(1, 200)
         if name in ("n12", "n31"):
             return self.number(1, int(name[1:]))
+        if name == "thing" and self.english_words and rng.random() < 0.15:
+            return rng.choice(self.english_words)
         plural = {"city": "cities"}.get(name, name + "s")
         source = self._english if plural in ("names", "cities") and rng.random() < 0.15 else self._lists
         return rng.choice(source[plural])
@@ -172,6 +157,23 @@ class TelephoneText:
         elif rng.random() < 0.08:
             text = f"{text} {normalise(rng.choice(self._lists['short']))}"
         return Utterance(text, self.language, "sentence")
+
+    def framed(self) -> Utterance:
+        """Draws a sentence put together from frames and word lists."""
+        return Utterance(self.fill(self.rng.choice(self._lists["frames"])), self.language, "frame")
+
+    def open_sentence(self) -> Utterance:
+        """Draws one of the sentences that stand as they are, now and then with a word before or after."""
+        text = self.rng.choice(self._open)
+        if self.rng.random() < 0.25:
+            text = f"{normalise(self.rng.choice(self._lists['openers']))} {text}"
+        elif self.rng.random() < 0.15:
+            text = f"{text} {normalise(self.rng.choice(self._lists['closers']))}"
+        return Utterance(text, self.language, "open")
+
+    def is_kept_for_tests(self, text: str) -> bool:
+        """Tells whether a sentence says what a held-out template or sentence says."""
+        return bool(self._held.search(text))
 
     def short(self) -> Utterance:
         """Draws a one-breath answer."""
@@ -193,46 +195,18 @@ class TelephoneText:
         return Utterance(self.fill(self.rng.choice(self.held_templates)), self.language, "unseen_template")
 
 
-def load_words(language: str, source: str) -> list[str]:
-    """Reads a word list: a plain or hunspell file, or `aspell:xx` for an installed aspell dictionary."""
-    if source.startswith("aspell:"):
-        command = ["aspell", "-l", source[7:], "dump", "master"]
-        lines: Iterable[str] = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    elif source.endswith(".gz"):
-        lines = gzip.decompress(Path(source).read_bytes()).decode().splitlines()
-    else:
-        lines = Path(source).read_text(encoding="utf-8").splitlines()
-    words = {normalise(line.split("/")[0]) for line in lines}
-    longest = 9 if language == "en" else 11
-    return sorted(
-        word
-        for word in words
-        if 2 <= len(word) <= longest and _SCRIPT[language].match(word) and unicodedata.category(word[0])[0] == "L"
-    )
+def _any_of(templates: Sequence[str], sentences: Sequence[str]) -> re.Pattern[str]:
+    """Returns a pattern that finds any of the templates, whatever fills them, or of the sentences.
 
-
-def pack_sentences(packs_dir: Path, forms: Sequence[str] = ("native", "mixed", "asr")) -> list[Utterance]:
-    """Reads the language packs' own sentences; marks of slots go, sentences with figures drop out."""
-    found: list[Utterance] = []
-    for path in sorted(packs_dir.glob("*/intents.yaml")):
-        language = path.parent.name.split("-")[0]
-        if language not in LANGUAGES:
-            continue
-        for forms_of_intent in _mappings(yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)):
-            for form in forms:
-                for sentence in forms_of_intent.get(form) or []:
-                    text = normalise(re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", str(sentence)))
-                    if is_speakable(text):
-                        found.append(Utterance(text, language, "pack"))
-    return found
-
-
-def _mappings(node: Any) -> Iterable[dict[str, Any]]:
-    if isinstance(node, dict):
-        if "native" in node or "asr" in node or "mixed" in node:
-            yield node
-        for value in node.values():
-            yield from _mappings(value)
+    Templates with fewer than two words of their own would find too much and are left out.
+    """
+    patterns = [re.escape(sentence) for sentence in sentences]
+    for template in templates:
+        parts = [normalise(part) for part in re.split(r"\{\w+\}", template)]
+        if sum(len(part.split()) for part in parts) > 1:
+            pieces = [piece for part in parts for piece in (_FILLING, re.escape(part))][1:]
+            patterns.append(" ".join(piece for piece in pieces if piece))
+    return re.compile(r"(?<!\S)(?:" + "|".join(patterns or ["(?!)"]) + r")(?!\S)")
 
 
 class TextSource:
@@ -241,8 +215,7 @@ class TextSource:
     def __init__(self, recipe: dict[str, Any], seed: int, packs_dir: Path | None) -> None:
         """Loads phrases, word lists and, where there are any, the language packs' sentences."""
         self.rng = random.Random(seed)
-        stored = (Path(__file__).parent / "phrases.yaml").read_text(encoding="utf-8")
-        phrases = yaml.load(stored, Loader=yaml.BaseLoader)
+        phrases = load_phrases()
         text = recipe["text"]
         self._mix: dict[str, float] = text["mix"]
         self._talk = {
@@ -256,15 +229,29 @@ class TextSource:
             words = words[: text["words_per_language"]]
             cut = int(len(words) * text["held_out_words"])
             self._held_words[language], self._words[language] = words[:cut], words[cut:]
+        english = set(load_words("en", text["word_lists"]["en"], longest=20))
+        for talk in self._talk.values():
+            talk.english_words = self._words["en"]
         packs = pack_sentences(packs_dir) if packs_dir else []
+        packs = [item for item in packs if not is_romanised(item.text, english)]
         self._packs: dict[str, list[Utterance]] = {name: [] for name in LANGUAGES}
         self._held_packs: dict[str, list[Utterance]] = {name: [] for name in LANGUAGES}
+        said = {normalise(answer) for language in LANGUAGES for answer in phrases[language]["short"]}
         for item in packs:
-            kept = self._held_packs if is_held_out(item.text, text["held_out_templates"]) else self._packs
-            kept[item.language].append(item)
+            is_kept = is_held_out(item.text, text["held_out_templates"]) and item.text not in said
+            (self._held_packs if is_kept else self._packs)[item.language].append(item)
+        self._kept = {item.text for items in self._held_packs.values() for item in items}
 
     def draw(self) -> Utterance:
-        """Draws one training utterance."""
+        """Draws one training utterance; nothing that says what a held-out sentence says."""
+        while True:
+            utterance = self._draw()
+            talk = self._talk[utterance.language]
+            is_kept = utterance.text in self._kept or talk.is_kept_for_tests(utterance.text)
+            if not is_kept and is_speakable(utterance.text):
+                return utterance
+
+    def _draw(self) -> Utterance:
         language = self.rng.choice(LANGUAGES)
         kind = self.rng.choices(list(self._mix), list(self._mix.values()))[0]
         talk = self._talk[language]
@@ -272,8 +259,11 @@ class TextSource:
             return self.rng.choice(self._packs[language])
         if kind == "words":
             return self.random_words(language, self._words)
-        source = {"short": talk.short, "digits": talk.digit_string, "filling": talk.filling}.get(kind, talk.sentence)
-        return source()
+        sources = {
+            "short": talk.short, "digits": talk.digit_string, "filling": talk.filling, "frame": talk.framed,
+            "open": talk.open_sentence,
+        }  # fmt: skip
+        return sources.get(kind, talk.sentence)()
 
     def random_words(self, language: str, words: dict[str, list[str]]) -> Utterance:
         """Draws one to seven words at random, some of them English, so that sounds rather than sentences are learnt."""
@@ -293,6 +283,8 @@ class TextSource:
                 found.append(talk.short())
                 drawn = self.random_words(language, self._held_words)
                 found.append(Utterance(drawn.text, language, "unseen_words"))
+                if talk.held_open:
+                    found.append(Utterance(self.rng.choice(talk.held_open), language, "unseen_open"))
             held = self._held_packs[language]
             found += [
                 Utterance(item.text, language, "unseen_pack") for item in self.rng.sample(held, min(per_set, len(held)))

@@ -16,13 +16,18 @@ import torch
 from torch import distributed
 from torch.nn import functional
 
-from ..decoder import edit_distance
+from app.errors import ModelError
+
 from .examples import IGNORED, PHONES_PER_FRAME, Example, batch_features, batch_phones, frame_tokens, load_shard
+from .fast_forward import speed_up
 from .network import AveragedWeights, build_model, rescale_subsampling, save_atomically
 from .pool import ShardPool
-from .synth import load_recipe
+from .recipe import load_recipe
+from .scoring import Scores, greedy_scores
 
 _log = logging.getLogger(__name__)
+_LONGEST_STEP_SECONDS = 15.0
+"""What a step counts for on the clock at most, so that a machine suspended for hours loses none of its training."""
 
 
 class Trainer:
@@ -45,7 +50,8 @@ class Trainer:
         self.blank = self.tokenizer.get_piece_size()
         self.ranks = ranks
         weights = self.settings["kind_weights"]
-        self.pool = ShardPool(data_dir, self.tokenizer, int(time.time()) + rank, weights, rank, ranks)
+        self.seed, self.rank = int(self.settings["seed"]), rank
+        self.pool = ShardPool(data_dir, self.tokenizer, self.seed, weights, rank, ranks)
         self.pool.refresh(limit=1000)
         self.validation = load_shard(data_dir / "validation.npz", self.tokenizer)
         phones = json.loads((data_dir / "phones.json").read_text(encoding="utf-8"))
@@ -64,7 +70,6 @@ class Trainer:
         self.step = 0
         self.elapsed = 0.0
         self.audio_seconds = 0.0
-        self.rng = np.random.default_rng(int(time.time()) + rank)
         if (run_dir / "last.pt").exists():
             self._resume()
         else:
@@ -72,6 +77,7 @@ class Trainer:
             features, lengths = batch_features(self.pool.batches(6000, 400)[0], self.mean, self.std, None)
             rescale_subsampling(self.model, torch.from_numpy(features), torch.from_numpy(lengths))
             self._agree_at_start()
+        speed_up(self.model)
 
     def _keep_middle(self, _module: Any, _inputs: Any, output: Any) -> None:
         self._middle["output"] = output[0] if isinstance(output, tuple) else output
@@ -119,7 +125,8 @@ class Trainer:
 
     def train_batch(self, examples: list[Example]) -> dict[str, float]:
         """Takes one optimiser step."""
-        features, lengths = batch_features(examples, self.mean, self.std, self.rng)
+        rng = np.random.default_rng([self.seed, self.rank, self.step])
+        features, lengths = batch_features(examples, self.mean, self.std, rng)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             encoded, encoded_lengths = self.model.encoder(
                 audio_signal=torch.from_numpy(features), length=torch.from_numpy(lengths)
@@ -186,39 +193,13 @@ class Trainer:
                 labels[row, :count] = laid[:count]
         return functional.nll_loss(log_probs.flatten(0, 1), torch.from_numpy(labels).flatten(), ignore_index=IGNORED)
 
-    def validate(self) -> dict[str, dict[str, float]]:
-        """Greedily decodes the validation shard with the averaged weights; error rates by kind and by language."""
-        tallies: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0, 0, 0])
-        ordered = sorted(self.validation, key=lambda example: example.frames)
+    def validate(self) -> Scores:
+        """Scores the averaged weights on the validation shard."""
         self.model.eval()
-        with self.average.swapped_in(), torch.no_grad():
-            for start in range(0, len(ordered), 32):
-                group = ordered[start : start + 32]
-                features, lengths = batch_features(group, self.mean, self.std, None)
-                with torch.autocast("cpu", dtype=torch.bfloat16):
-                    encoded, encoded_lengths = self.model.encoder(
-                        audio_signal=torch.from_numpy(features), length=torch.from_numpy(lengths)
-                    )
-                best = self.model.decoder(encoder_output=encoded.float()).argmax(-1)
-                for example, row, count in zip(group, best, encoded_lengths, strict=True):
-                    kept = torch.unique_consecutive(row[: int(count)])
-                    text = self.tokenizer.decode([int(token) for token in kept if token != self.blank])
-                    _tally(tallies, example, text)
+        with self.average.swapped_in():
+            scores = greedy_scores(self.model, self.tokenizer, self.validation, self.mean, self.std)
         self.model.train()
-        return {
-            key: {name: round(100 * t[at] / t[at + 1], 1) for at, name in ((0, "wer"), (2, "cer"), (4, "right"))}
-            for key, t in sorted(tallies.items())
-        }
-
-
-def _tally(tallies: dict[str, list[int]], example: Example, text: str) -> None:
-    reference = example.meta["text"]
-    words, characters = edit_distance(reference.split(), text.split()), edit_distance(reference, text)
-    for key in (example.meta["kind"], example.meta["language"], f"{example.meta['kind']}/{example.meta['language']}"):
-        tally = tallies[key]
-        counts = (words, len(reference.split()), characters, len(reference), int(reference == text), 1)
-        for index, value in enumerate(counts):
-            tally[index] += value
+        return scores
 
 
 def main(
@@ -233,59 +214,92 @@ def main(
 ) -> None:
     """Trains for `minutes` in all (resuming counts), validating and saving every `validate_minutes`.
 
+    An interruption (Ctrl-C) saves and ends; the same call goes on from there. With `training.seconds_per_step` in the
+    recipe the run's clock counts steps, and one process with the same seed and shards gives the same weights again.
+
     Args:
         recipe_path: the recipe.
         data_dir: shards from `synth`; new ones are picked up while training runs.
         tokenizer_dir: output of `tokenizer`.
         run_dir: receives `last.pt`, `model.nemo`, `statistics.json` and `curve.jsonl`.
-        minutes: the training budget that the learning rate falls over.
+        minutes: the training budget, over which the learning rate falls.
         validate_minutes: how often to validate and save.
         rank: this process's number, where several train together, one thread each: on a busy machine that is faster
             than threads, which wait for each other in every operation.
         ranks: how many processes train together; each calls this function with the same arguments but `rank`.
+
+    Raises:
+        ModelError: where the recipe is wrong, or shards or tokenizer are missing.
     """
     recipe = load_recipe(recipe_path)
+    _require_inputs(data_dir, tokenizer_dir)
     torch.set_num_threads(1 if ranks > 1 else recipe["training"]["threads"])
+    torch.set_flush_denormal(True)
+    run_dir.mkdir(parents=True, exist_ok=True)
     if ranks > 1:
         rendezvous = f"file://{run_dir.resolve()}/rendezvous"
         distributed.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=ranks)
-    torch.set_flush_denormal(True)
-    run_dir.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(recipe, data_dir, tokenizer_dir, run_dir, minutes, rank, ranks)
     parameters = sum(value.numel() for value in trainer.model.parameters())
     _log.info("%.2f M parameters, %.1f h of audio", parameters / 1e6, trainer.pool.hours)
-    batch_frames = int(recipe["training"]["batch_seconds"] * 100 / ranks)
-    next_validation = trainer.elapsed + 60
+    try:
+        _train(trainer, validate_minutes, int(recipe["training"]["batch_seconds"] * 100 / ranks))
+    except KeyboardInterrupt:
+        if rank == 0:
+            trainer.save()
+        _log.info("interrupted at step %d, saved; the same command goes on", trainer.step)
+
+
+def _require_inputs(data_dir: Path, tokenizer_dir: Path) -> None:
+    """Raises ModelError where training has nothing to read."""
+    if not any(data_dir.glob("shard????.npz")):
+        raise ModelError(f"{data_dir}: no shards there; make some: vaanisetu asr synth {data_dir}")
+    for path in (data_dir / "validation.npz", data_dir / "phones.json"):
+        if not path.exists():
+            raise ModelError(f"{path} is missing; make it: vaanisetu asr synth {data_dir}")
+    if not (tokenizer_dir / "tokenizer.model").exists():
+        raise ModelError(f"{tokenizer_dir}: no tokenizer.model there; make it: vaanisetu asr tokenizer {tokenizer_dir}")
+
+
+def _train(trainer: Trainer, validate_minutes: float, batch_frames: int) -> None:
     recent: dict[str, list[float]] = defaultdict(list)
-    started, audio_before, offset = time.monotonic(), trainer.audio_seconds, trainer.elapsed
-    decided = trainer.elapsed
+    next_validation = trainer.elapsed + 60
+    started, audio_before, per_step = time.monotonic(), trainer.audio_seconds, trainer.settings["seconds_per_step"]
+    decided, last = trainer.elapsed, started
     while decided < trainer.seconds:
         grown = min(1.0, decided / trainer.settings["curriculum_seconds"])
+        trainer.pool.reseed(trainer.step)
         for examples in trainer.pool.batches(batch_frames, int(250 + 650 * grown)):
-            trainer.elapsed = offset + time.monotonic() - started
+            now = time.monotonic()
+            trainer.elapsed += per_step or min(now - last, _LONGEST_STEP_SECONDS)
+            last = now
             for name, value in trainer.train_batch(examples).items():
                 recent[name].append(value)
             decided = trainer.elapsed
             if trainer.step % 50 == 0:
-                means = {name: round(float(np.mean(values)), 3) for name, values in recent.items()}
-                speed = ranks * (trainer.audio_seconds - audio_before) / (decided - offset + 1e-9)
-                rate = trainer.learning_rate()
-                _log.info("step %d %.1f min %s lr %.1e %.0fx", trainer.step, decided / 60, means, rate, speed)
+                speed = trainer.ranks * (trainer.audio_seconds - audio_before) / (now - started + 1e-9)
+                _report(trainer, recent, speed)
                 recent.clear()
             if decided >= next_validation or decided >= trainer.seconds:
-                if rank == 0:
-                    _checkpoint(trainer, run_dir)
+                if trainer.rank == 0:
+                    _checkpoint(trainer)
                 next_validation = decided + 60 * (1 if decided < 300 else validate_minutes)
                 if decided >= trainer.seconds:
                     break
         trainer.pool.refresh()
 
 
-def _checkpoint(trainer: Trainer, run_dir: Path) -> None:
+def _report(trainer: Trainer, recent: dict[str, list[float]], speed: float) -> None:
+    means = {name: round(float(np.mean(values)), 3) for name, values in recent.items()}
+    minutes, of, rate = trainer.elapsed / 60, trainer.seconds / 60, trainer.learning_rate()
+    _log.info("step %d %.1f of %.0f min %s lr %.1e %.0fx", trainer.step, minutes, of, means, rate, speed)
+
+
+def _checkpoint(trainer: Trainer) -> None:
     scores = trainer.validate()
     minutes, hours = round(trainer.elapsed / 60, 1), round(trainer.audio_seconds / 3600, 1)
     line = {"minutes": minutes, "step": trainer.step, "hours": hours}
-    with (run_dir / "curve.jsonl").open("a", encoding="utf-8") as curve:
+    with (trainer.run_dir / "curve.jsonl").open("a", encoding="utf-8") as curve:
         curve.write(json.dumps({**line, "scores": scores}) + "\n")
     short = {key: (value["wer"], value["cer"], value["right"]) for key, value in scores.items() if "/" not in key}
     _log.info("VALIDATION %s %s", line, short)

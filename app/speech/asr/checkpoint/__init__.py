@@ -1,0 +1,1 @@
+"""Checkpoints that others made: read, judged, fetched, converted into what the engines serve."""

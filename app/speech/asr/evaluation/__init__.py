@@ -1,0 +1,1 @@
+"""Measures a served recogniser through the streaming engine."""
