@@ -1,9 +1,19 @@
 """Turns that need no flow: greetings, waiting, repeating, changing the language, returning to the open question."""
 
-from app.dialogue.draft import AWAIT_LANGUAGE, CONFIRM, CONFIRM_HANDOFF, CONFIRM_MORE, MOST_TIMES_SAID, Draft
-from app.dialogue.flow import Courtesy, Flows
-from app.dialogue.lookup import LookupDesk
+from app.dialogue import placed
+from app.dialogue.draft import (
+    AWAIT_LANGUAGE,
+    CONFIRM_HANDOFF,
+    CONFIRM_MORE,
+    CONFIRM_NEXT,
+    CONFIRM_RESUME,
+    CONFIRM_TALK,
+    MOST_TIMES_SAID,
+    Draft,
+)
+from app.dialogue.flow import Courtesy
 from app.dialogue.person import REASON_SLOT, PersonDesk
+from app.dialogue.progress import ProgressDesk
 from app.dialogue.turn import ActionKind
 from app.nlu.understanding import Understanding
 
@@ -11,17 +21,16 @@ from app.nlu.understanding import Understanding
 class CourtesyDesk:
     """Answers courtesies by `flows/courtesies.yaml` and keeps the thread of the conversation."""
 
-    def __init__(self, flows: Flows, person: PersonDesk, lookup: LookupDesk) -> None:
-        self._flows = flows
+    def __init__(self, person: PersonDesk, progress: ProgressDesk) -> None:
         self._person = person
-        self._lookup = lookup
+        self._progress = progress
 
     def serve(self, draft: Draft, heard: Understanding) -> bool:
         """Answers a courtesy; returns False when the intent is none."""
         if heard.intent == "repeat":
             self._repeat(draft)
             return True
-        courtesy = self._flows.courtesies.intents.get(heard.intent)
+        courtesy = draft.flows.courtesies.intents.get(heard.intent)
         if courtesy is None:
             return False
         self._speak(draft, heard, courtesy)
@@ -51,7 +60,7 @@ class CourtesyDesk:
         """Thanks, says goodbye and ends."""
         if reason == "thank":
             draft.say("thanks_reply")
-        draft.change(said={})
+        draft.change(said={}, often={})
         draft.say("goodbye")
         draft.act(ActionKind.END, "resolved")
 
@@ -63,24 +72,26 @@ class CourtesyDesk:
     def ask_open_question(self, draft: Draft) -> None:
         """Asks again what was open, or how to help, in the language of the reply."""
         awaiting = draft.state.awaiting
-        flow = self._flows.lookup_named(draft.state.flow)
+        flow = draft.flows.frame_named(draft.state.flow)
         if awaiting == AWAIT_LANGUAGE:
             draft.say("ask_language")
         elif awaiting == CONFIRM_HANDOFF:
             self._person.offer(draft, draft.state.slots.get(REASON_SLOT, "offer_accepted"))
         elif awaiting == CONFIRM_MORE:
             draft.say("anything_else")
-        elif flow is not None and awaiting == f"{CONFIRM}{flow.slot.name}":
-            self._lookup.confirm(draft, flow)
-        elif flow is not None and awaiting == flow.slot.name:
-            self._lookup.ask(draft, flow)
+        elif awaiting == CONFIRM_TALK:
+            placed.ask(draft)
+        elif awaiting in (CONFIRM_RESUME, CONFIRM_NEXT):
+            self._progress.go_on(draft)
+        elif flow is not None and awaiting is not None:
+            self._progress.ask_again(draft, flow)
         else:
             draft.say("greeting_ask", "greet_reply")
 
     def change_language(self, draft: Draft, heard: Understanding) -> None:
         """Switches at once and asks the open question again in the new language; asks which when none was named."""
         entity = heard.entity("language")
-        wanted = entity.value if entity is not None else heard.language.requested
+        wanted = heard.language.requested or (entity.value if entity is not None else None)
         if wanted is None:
             draft.say("ask_language")
             if draft.state.awaiting is None:
@@ -92,7 +103,7 @@ class CourtesyDesk:
             draft.say("language_unavailable")
             self.ask_open_question(draft)
             return
-        draft.change(language=wanted, language_votes=())
+        draft.change(language=wanted, language_votes=(), language_asked=wanted)
         draft.say("language_switched", "acknowledge")
         self.ask_open_question(draft)
 
@@ -108,7 +119,7 @@ class CourtesyDesk:
             draft.say("repeat_prefix")
             draft.say_text(last)
             return
-        if draft.awaited_slot() is not None:
+        if draft.frame_open:
             self.ask_open_question(draft)
             return
-        self._person.offer(draft, "repeat", *draft.offer_keys())
+        self._person.offer(draft, "repeat", *self._person.offer_keys(draft))

@@ -2,20 +2,36 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date, datetime
 from typing import Any
 
-from app.dialogue.flow import DigitsSlot, Flows
+from app.dialogue.escalation import Escalation
+from app.dialogue.flow import Flows, Slot
 from app.dialogue.turn import Action, ActionKind, AgentProfile, DialogueState, Expectation, Reply, Say
+from app.dialogue.verification import Verification, awaited_factor, question
 from app.language.loader import PackRegistry
 from app.language.packs import Pack
-from app.language.render import disclosure, render
+from app.language.render import disclosure, render_one
 
 MOST_TIMES_SAID = 2
+MOST_TIMES_IN_A_FRAME = 3
 CONFIRM = "confirm:"
+CONFIRM_FRAME = "confirm:frame"
 CONFIRM_HANDOFF = "confirm:handoff"
 CONFIRM_MORE = "confirm:anything_else"
+CONFIRM_NEXT = "confirm:next"
+CONFIRM_RESUME = "confirm:resume"
+CONFIRM_TALK = "confirm:talk"
 AWAIT_LANGUAGE = "language"
+AWAIT_CHANGE = "change"
+BETWEEN_FRAMES = frozenset({CONFIRM_HANDOFF, CONFIRM_MORE, CONFIRM_NEXT, CONFIRM_RESUME, CONFIRM_TALK, AWAIT_LANGUAGE})
 _KEPT_REPLIES = 3
+_EXPECTED = {
+    "digits": Expectation.DIGITS,
+    "date": Expectation.DATE,
+    "time": Expectation.TIME,
+    "yes_no": Expectation.YES_NO,
+}
 
 
 def partial_key(slot: str) -> str:
@@ -24,21 +40,54 @@ def partial_key(slot: str) -> str:
 
 
 class Draft:
-    """Mutable for the length of one turn; `finish` yields the values that leave the room."""
+    """Mutable for the length of one turn; `finish` yields the values that leave the room.
 
-    def __init__(self, state: DialogueState, profile: AgentProfile, registry: PackRegistry, flows: Flows) -> None:
+    Args:
+        state: Where the conversation stands.
+        profile: The agent.
+        registry: The packs.
+        flows: The flows of the agent's version.
+        now: Aware time, for days and business hours.
+        heard: The caller's words, the evidence of what is decided.
+    """
+
+    def __init__(
+        self,
+        state: DialogueState,
+        profile: AgentProfile,
+        registry: PackRegistry,
+        flows: Flows,
+        now: datetime,
+        heard: str = "",
+    ) -> None:
         self.state = state
         self.profile = profile
+        self.flows = flows
+        self.now = now
+        self.heard = heard
         self.says: list[Say] = []
         self.actions: list[Action] = []
         self.keep_last = False
+        self.was_cut = False
+        self.fresh = False
+        self.escalation: Escalation | None = None
         self._registry = registry
-        self._flows = flows
 
     @property
     def pack(self) -> Pack:
         """The pack of the language that the reply is in."""
         return self._registry.get(self.state.language)
+
+    @property
+    def packs(self) -> tuple[Pack, ...]:
+        """The packs of the agent's languages, the conversation's first."""
+        tags = dict.fromkeys((self.state.language, *self.state.languages))
+        return tuple(self._registry.get(tag) for tag in tags)
+
+    @property
+    def today(self) -> date:
+        """The day in the agent's time zone."""
+        return self.profile.hours.local(self.now).date()
 
     def change(self, **fields: Any) -> None:
         """Replaces fields of the state."""
@@ -65,25 +114,37 @@ class Draft:
         """
         for key in keys:
             times = self.state.used.get(key, 0)
-            for offset in range(len(self.pack.responses[key])):
-                text = render(self.pack, key, slots, variant=times + offset)
-                if self.say_text(text, fixed=not slots):
+            for offset in range(len(self._variants(key))):
+                if self.say_text(self.words(key, slots, times + offset), fixed=not slots):
                     self.change(used={**self.state.used, key: times + 1})
                     return True
         return False
 
+    def words(self, key: str, slots: Mapping[str, str], variant: int = 0) -> str:
+        """Returns a response in the language of the reply, with its slots filled.
+
+        Raises:
+            PackError: Every variant needs a slot that is not given.
+        """
+        return render_one(self.pack, key, self._variants(key), slots, variant)
+
     def say_text(self, text: str, *, fixed: bool = False) -> bool:
         """Speaks a ready sentence unless it was heard too often; returns whether it did."""
-        count = self.state.said.get(text, 0)
-        if count >= MOST_TIMES_SAID:
+        count, often = self.state.said.get(text, 0), self.state.often.get(text, 0)
+        if count >= MOST_TIMES_SAID or often >= MOST_TIMES_IN_A_FRAME:
             return False
-        self.change(said={**self.state.said, text: count + 1})
+        self.change(said={**self.state.said, text: count + 1}, often={**self.state.often, text: often + 1})
         self.says.append(Say(text, self.state.language, fixed=fixed))
         return True
 
-    def disclose(self, key: str) -> None:
-        """Speaks a fixed, approved sentence that noise cannot interrupt."""
-        slots = {"entity": self.profile.entity_name} if key == "entity" else {}
+    def disclose(self, key: str, *, number: str = "") -> None:
+        """Speaks a fixed, approved sentence that noise cannot interrupt; `number` is one to be called back at."""
+        about = self.profile.about.get(self.state.language, "")
+        slots = {
+            "entity": {"entity": self.profile.entity_name},
+            "purpose": {"purpose": about},
+            "callback_number": {"number": number},
+        }.get(key, {})
         text = disclosure(self.pack, key, slots)
         self.says.append(Say(text, self.state.language, interruptible=False, fixed=True, disclosure=key))
 
@@ -99,17 +160,15 @@ class Draft:
         """Returns the slots that other rooms may see."""
         return {name: value for name, value in self.state.slots.items() if "." not in name}
 
-    def offer_keys(self) -> tuple[str, ...]:
-        """Returns the response keys of the question that offers a person."""
-        offer = self._flows.handoff.offer
-        phone = self.profile.handoff == "phone" and self.profile.transfer_number
-        return (offer.phone, offer.whatsapp) if phone else (offer.whatsapp, offer.phone)
-
-    def awaited_slot(self) -> DigitsSlot | None:
+    def awaited_slot(self) -> Slot | None:
         """Returns the slot that is awaited or to be confirmed, or None."""
-        flow = self._flows.lookup_named(self.state.flow)
-        name = (self.state.awaiting or "").removeprefix(CONFIRM)
-        return flow.slot if flow is not None and flow.slot.name == name else None
+        flow = self.flows.frame_named(self.state.flow)
+        return flow.slot((self.state.awaiting or "").removeprefix(CONFIRM)) if flow is not None else None
+
+    @property
+    def frame_open(self) -> bool:
+        """Whether a frame waits for the caller."""
+        return self.flows.frame_named(self.state.flow) is not None and self.state.awaiting not in BETWEEN_FRAMES
 
     def finish(self) -> tuple[Reply, DialogueState]:
         """Returns the reply and the state after it."""
@@ -124,16 +183,28 @@ class Draft:
         expectation, digits = self._expectation()
         return Reply(tuple(self.says), tuple(self.actions), expectation, digits), self.state
 
+    def _variants(self, key: str) -> tuple[str, ...]:
+        return self.flows.sentences(key, self.state.language) or self.pack.responses[key]
+
     def _expectation(self) -> tuple[Expectation, tuple[int, int] | None]:
         awaiting = self.state.awaiting
         if self.state.ended:
             return Expectation.NOTHING, None
-        if awaiting is None or awaiting == CONFIRM_MORE:
+        if awaiting is None or awaiting in (CONFIRM_MORE, AWAIT_CHANGE):
             return Expectation.OPEN, None
         if awaiting == AWAIT_LANGUAGE:
             return Expectation.LANGUAGE, None
+        if awaited_factor(awaiting) is not None:
+            return Expectation.DIGITS, self._factor_digits()
         slot = self.awaited_slot()
         if awaiting.startswith(CONFIRM) or slot is None:
             return Expectation.YES_NO, None
+        if slot.type != "digits":
+            return _EXPECTED.get(slot.type, Expectation.TEXT), None
         heard = len(self.state.slots.get(partial_key(slot.name), ""))
         return Expectation.DIGITS, (max(1, slot.fewest_digits - heard), max(1, slot.most_digits - heard))
+
+    def _factor_digits(self) -> tuple[int, int] | None:
+        policy = self.profile.verification
+        asked = question(Verification.from_json(self.state.verification), policy) if policy is not None else None
+        return asked.digits if asked is not None else None

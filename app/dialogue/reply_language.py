@@ -1,20 +1,23 @@
-"""Which language the next reply is in: follows the caller, but not on a single word or a number."""
+"""Which language the next reply is in: follows the caller, but not on a single word, a number or a borrowed phrase."""
 
-from app.dialogue.turn import DialogueState
+from app.dialogue.turn import DialogueState, Expectation
 from app.nlu.understanding import Understanding
 
 _LEAST_WORDS = 2
 _LEAST_CONFIDENCE = 0.6
-_FIRST_TURN_WORDS = 3
-_FIRST_TURN_CONFIDENCE = 0.8
+_CLEAR_WORDS = 3
+_CLEAR_CONFIDENCE = 0.8
 _TURNS_TO_SWITCH = 2
+_OWN_WORDS = frozenset({"grammar", "script", "respelt"})  # evidence that a sentence, not a loan word, was spoken
 
 
 def follow(state: DialogueState, heard: Understanding) -> tuple[str, tuple[str, ...]]:
     """Returns the reply language after an utterance, and the votes for a switch so far.
 
-    Two turns in a row in the same other language switch, and so does a clear first turn. Mixed speech counts for its
-    matrix language. An explicit request is not decided here.
+    Two turns in a row in the same other language switch. One clear turn does where nothing speaks for the language so
+    far: at the start, and as the answer to "which language?". From a language that was asked for, only clear turns lead
+    away. Mixed speech counts for its matrix language. An explicit
+    request is not decided here.
     """
     guess = heard.language
     words = len(guess.token_tags) or len(heard.text.split())
@@ -29,8 +32,13 @@ def follow(state: DialogueState, heard: Understanding) -> tuple[str, tuple[str, 
         return state.language, state.language_votes
     if guess.matrix == state.language:
         return state.language, ()
-    clear = words >= _FIRST_TURN_WORDS and guess.confidence >= _FIRST_TURN_CONFIDENCE
-    if state.turn == 0 and clear:
+    if guess.evidence and _OWN_WORDS.isdisjoint(guess.evidence):
+        return state.language, state.language_votes
+    asked = state.awaiting == Expectation.LANGUAGE.value
+    clear = words >= _CLEAR_WORDS and guess.confidence >= _CLEAR_CONFIDENCE
+    if state.language_asked == state.language and not clear:
+        return state.language, state.language_votes
+    if clear and (asked or state.turn == 0):
         return guess.matrix, ()
     votes = (*state.language_votes, guess.matrix)[-_TURNS_TO_SWITCH:]
     if len(votes) == _TURNS_TO_SWITCH and len(set(votes)) == 1:

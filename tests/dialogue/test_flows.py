@@ -23,6 +23,15 @@ async def test_opening_discloses_everything_before_it_asks(talk: Conversation) -
     assert {say.language for say in opening.says} == {talk.language}
 
 
+async def test_a_call_that_we_place_says_why_we_ring(engine: DialogueEngine, talk: Conversation) -> None:
+    calling = profile(about={tag: "4512" for tag in LANGUAGES}, given={"order_id": "4512"})
+    reply, state = await engine.open(calling, talk.language)
+    disclosed = {say.disclosure: say for say in reply.says if say.disclosure is not None}
+    assert list(disclosed) == ["entity", "ai", "recording", "purpose", "how_to_stop", "person_available"]
+    assert "4512" in disclosed["purpose"].text and not disclosed["purpose"].interruptible
+    assert state.slots == {"order_id": "4512"} and state.language == talk.language
+
+
 async def test_an_unknown_language_opens_in_the_default(engine: DialogueEngine) -> None:
     reply, state = await engine.open(profile(default_language=LANGUAGES[1]), "xx-XX")
     assert state.language == LANGUAGES[1] and reply.says[0].language == LANGUAGES[1]
@@ -125,7 +134,6 @@ async def test_a_broken_or_strange_system_is_admitted(engine: DialogueEngine, di
         ("report_fraud", "escalation_ack"),
         ("legal_threat", "escalation_ack"),
         ("billing_dispute", "escalation_ack"),
-        ("complaint", "complaint_ack"),
     ],
 )
 async def test_handoff_at_once(talk: Conversation, intent: str, first: str) -> None:
@@ -187,6 +195,7 @@ async def test_opt_out_acts_at_once_wherever_the_talk_stands(talk: Conversation,
 
 
 async def test_what_is_not_done_by_voice_is_admitted_and_handed_over(talk: Conversation) -> None:
+    talk.shop.tools = ("order_status",)
     reply = await talk.say("refund_status")
     assert says_key(reply, talk.language, "unsupported_request") and reply.expectation is Expectation.YES_NO
     reply = await talk.say("affirm")

@@ -13,9 +13,8 @@ pytestmark = pytest.mark.langpack
 
 
 @pytest.fixture(scope="session")
-def understander(pytestconfig: pytest.Config) -> Understander:
-    assert pytestconfig.cache is not None
-    return Understander(REGISTRY, Path(pytestconfig.cache.mkdir("understander")))
+def understander(models_dir: Path) -> Understander:
+    return Understander(REGISTRY, models_dir)
 
 
 async def hear(talk: Conversation, understander: Understander, text: str) -> Reply:
@@ -67,3 +66,28 @@ async def test_sentences_of_the_packs_reach_their_action(
         await talk.open()
         reached += action in kinds(await hear(talk, understander, text))
     assert reached / len(texts) >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("language", "turns", "written"),
+    [
+        (
+            "en-IN",
+            ["i want to cancel order 4512 because it is late", "what is the price of shoes", "yes please"],
+            {"order_id": "4512", "reason": "it is late"},
+        ),
+        ("hi-IN", ["mujhe order 4512 cancel karna hai kyunki bahut late ho gaya", "haan ji"], {"order_id": "4512"}),
+        ("ta-IN", ["ஆர்டர் 4512 கேன்சல் பண்ணுங்க", "லேட் ஆயிடுச்சு", "ஆமா"], {"order_id": "4512"}),
+        ("te-IN", ["ఆర్డర్ 4512 క్యాన్సిల్ చేయండి", "చాలా ఆలస్యం అయింది", "అవును"], {"order_id": "4512"}),
+    ],
+)
+async def test_cancelling_by_text(
+    engine: DialogueEngine, understander: Understander, language: str, turns: list[str], written: dict[str, str]
+) -> None:
+    talk = Conversation(engine, language)
+    await talk.open()
+    for text in turns:
+        reply = await hear(talk, understander, text)
+    assert says_key(reply, language, "cancel_order_done"), [text for r in talk.replies for text in r.says]
+    ((name, arguments),) = talk.shop.written.values()
+    assert name == "cancel_order" and written.items() <= arguments.items()

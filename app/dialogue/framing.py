@@ -1,0 +1,182 @@
+"""What an utterance means for the frame that is open: an answer, a correction, a yes or no, or another matter."""
+
+from app.dialogue.draft import AWAIT_CHANGE, CONFIRM, CONFIRM_FRAME, Draft, partial_key
+from app.dialogue.flow import FrameFlow, Slot
+from app.dialogue.frame import FrameDesk, answers_freely
+from app.dialogue.identity import IdentityDesk
+from app.dialogue.progress import ProgressDesk
+from app.dialogue.turn import Tools
+from app.dialogue.values import SPOKEN_ANSWERS, Taken, corrected, read
+from app.dialogue.verification import Factor, awaited_factor
+from app.language.normalise import words_of
+from app.nlu.understanding import Understanding
+
+YES = ("affirm", "interested", "confirm_appointment")
+NO = ("deny", "not_interested")
+_ANSWERS = ("inform", "out_of_scope", "affirm", "deny", "not_interested", "interested")
+_OTHER_MATTER = 0.5
+_OTHER_MATTER_FOR_WORDS = 0.75
+_MOST_WORDS_OF_AN_ANSWER = 3
+
+
+class FramingDesk:
+    """Serves the open frame, and begins new ones."""
+
+    def __init__(self, frames: FrameDesk, progress: ProgressDesk, identity: IdentityDesk) -> None:
+        self._frames = frames
+        self._progress = progress
+        self._identity = identity
+
+    async def begin(self, draft: Draft, flow: FrameFlow, heard: Understanding, tools: Tools) -> None:
+        """Begins a matter, if the agent can serve it; a second one in the same breath is kept for after it."""
+        again = draft.frame_open and draft.state.flow == flow.name
+        slot = draft.awaited_slot()
+        if again and slot is not None and not self._frames.fill_all(draft, flow, heard, also=slot.name):
+            self._frames.missed(draft, flow, slot)
+            return
+        if again:
+            await self._progress.advance(draft, flow, tools)
+            return
+        self._frames.put_aside(draft)
+        draft.change(misses=0)
+        offered = self._progress.offers(draft, flow, tools, heard.intent)
+        for intent in heard.also:
+            second = draft.flows.frame_for(intent)
+            if second is not None and second is not flow:
+                self._frames.remember_next(draft, second, heard)
+        if offered:
+            self._frames.begin(draft, flow, heard)
+            if not self._waits_for_more_digits(draft, flow):
+                await self._progress.advance(draft, flow, tools)
+
+    async def serve(self, draft: Draft, heard: Understanding, tools: Tools) -> bool:
+        """Takes an utterance for the open frame; returns False when it is not meant for it."""
+        flow = draft.flows.frame_named(draft.state.flow)
+        awaiting = draft.state.awaiting or ""
+        if flow is None or not draft.frame_open:
+            return False
+        if (factor := awaited_factor(awaiting)) is not None:
+            return await self._identify(draft, flow, factor, heard, tools)
+        if awaiting in (CONFIRM_FRAME, AWAIT_CHANGE) or awaiting.startswith(CONFIRM):
+            return await self._confirmed(draft, flow, heard, tools)
+        slot = flow.slot(awaiting)
+        return slot is not None and await self._answered(draft, flow, slot, heard, tools)
+
+    # an answer to a question
+
+    async def _answered(self, draft: Draft, flow: FrameFlow, slot: Slot, heard: Understanding, tools: Tools) -> bool:
+        if heard.intent == "silence" or self._is_other_matter(draft, flow, slot, heard):
+            return False
+        spoken_freely = answers_freely(slot, heard)
+        if self._frames.fill_all(draft, flow, heard, also=slot.name):
+            if not self._waits_for_more_digits(draft, flow) or slot.name in draft.state.slots:
+                draft.change(misses=0)
+                if (
+                    spoken_freely is not None
+                    and slot.name not in draft.state.slots
+                    and heard.intent in ("inform", "out_of_scope")
+                ):
+                    self._frames.put(draft, slot, spoken_freely)
+                await self._progress.advance(draft, flow, tools)
+            return True
+        own = heard.intent in flow.intents
+        if not (heard.intent in _ANSWERS or own or slot.free):
+            return False
+        if spoken_freely is not None and not own:
+            self._frames.put(draft, slot, spoken_freely)
+            draft.change(misses=0)
+            await self._progress.advance(draft, flow, tools)
+        elif slot.optional and not own:
+            self._frames.skip(draft, slot)
+            await self._progress.advance(draft, flow, tools)
+        else:
+            self._frames.missed(draft, flow, slot)
+        return True
+
+    def _is_other_matter(self, draft: Draft, flow: FrameFlow, slot: Slot, heard: Understanding) -> bool:
+        """Whether a turn leaves the question: another intent, clearly heard, without what was asked for."""
+        other = draft.flows.frame_for(heard.intent)
+        if other is None or other is flow or slot.free:
+            return False
+        if slot.type == "digits" and heard.entity("digits") is not None:
+            return False
+        if len(words_of(heard.text)) <= _MOST_WORDS_OF_AN_ANSWER and read(slot, heard) is not None:
+            return False
+        return heard.confidence >= (_OTHER_MATTER_FOR_WORDS if slot.type in SPOKEN_ANSWERS else _OTHER_MATTER)
+
+    def _waits_for_more_digits(self, draft: Draft, flow: FrameFlow) -> bool:
+        """Acknowledges a number's first part; returns whether there is one."""
+        for slot in flow.slots:
+            if partial_key(slot.name) in draft.state.slots and slot.name not in draft.state.slots:
+                draft.change(awaiting=slot.name)
+                draft.keep_last = True
+                draft.say("acknowledge")
+                return True
+        return False
+
+    # a yes, a no, a correction
+
+    async def _confirmed(self, draft: Draft, flow: FrameFlow, heard: Understanding, tools: Tools) -> bool:
+        awaiting = draft.state.awaiting or ""
+        slot = flow.slot(awaiting.removeprefix(CONFIRM))
+        other = draft.flows.frame_for(heard.intent)
+        yes, no = heard.intent in YES, heard.intent in NO
+        another = other is not None and other is not flow and not yes and heard.confidence >= _OTHER_MATTER
+        if another and not self._puts_right(draft, flow, heard):
+            return False
+        if self._corrected(draft, flow, heard):
+            if not self._waits_for_more_digits(draft, flow):
+                draft.change(misses=0)
+                await self._progress.advance(draft, flow, tools)
+        elif yes and awaiting == AWAIT_CHANGE:
+            self._frames.confirm(draft, flow)
+        elif yes or (heard.entity("digits") is not None and slot is not None):
+            if slot is not None:
+                draft.put_slot(f"{slot.name}.doubt", None)
+            await self._progress.advance(draft, flow, tools, confirmed=slot is None)
+        elif no and slot is not None:
+            draft.put_slot(slot.name, None)
+            draft.put_slot(f"{slot.name}.doubt", None)
+            self._frames.missed(draft, flow, slot)
+        elif no:
+            self._progress.refused(draft, flow)
+        else:
+            return False
+        return True
+
+    def _puts_right(self, draft: Draft, flow: FrameFlow, heard: Understanding) -> bool:
+        """Whether a turn that sounds like another matter is a correction: a value of this frame beside a "no"."""
+        words = set(words_of(heard.text))
+        no = any(words & (pack.lexicon.no_words | pack.lexicon.correction_words) for pack in draft.packs)
+        values = ((slot, read(slot, heard)) for slot in flow.slots)
+        return no and any(v is not None and v.value != draft.state.slots.get(s.name) for s, v in values)
+
+    def _corrected(self, draft: Draft, flow: FrameFlow, heard: Understanding) -> bool:
+        """Changes only what the caller put right; returns whether anything was."""
+        asked = (draft.state.awaiting or "").removeprefix(CONFIRM)
+        if self._frames.fill_all(draft, flow, heard, also=asked):
+            return True
+        for slot in flow.slots:
+            current = draft.state.slots.get(slot.name)
+            if current is not None and (value := corrected(slot, current, heard.text, draft.packs)) is not None:
+                return self._frames.put(draft, slot, value)
+        worded = [slot for slot in flow.slots if slot.type in SPOKEN_ANSWERS and slot.ask and not slot.optional]
+        said = draft.state.awaiting == AWAIT_CHANGE and heard.intent in ("inform", "out_of_scope")
+        if said and len(worded) == 1 and len(words_of(heard.text)) >= 2:
+            return self._frames.put(draft, worded[0], Taken(" ".join(heard.text.split())))
+        return False
+
+    # who is calling
+
+    async def _identify(
+        self, draft: Draft, flow: FrameFlow, factor: Factor, heard: Understanding, tools: Tools
+    ) -> bool:
+        value = self._identity.given(factor, heard)
+        if value is not None:
+            if await self._identity.check(draft, factor, value, tools):
+                await self._progress.advance(draft, flow, tools, confirmed=True)
+            return True
+        if heard.intent not in _ANSWERS and heard.intent not in flow.intents:
+            return False
+        self._identity.missed(draft)
+        return True
