@@ -5,14 +5,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
+import structlog
+
 from app.compliance.suppression import EVERY_CHANNEL, Suppressions
 from app.conversations.handoff import Handoff
 from app.conversations.models import CallContext as HandoffContext
-from app.conversations.models import TranscriptLine
+from app.conversations.models import Owner, TranscriptLine
 from app.conversations.service import ConversationService
 from app.dialogue.turn import Action, ActionKind, AgentProfile, DialogueState
 from app.errors import MessagingError
 
+_BROKEN_ENDS: Final = frozenset({"failed", "stream_lost", "stream_idle", "stream_blocked"})
+_log = structlog.get_logger(__name__)
 _E164: Final = re.compile(r"\+[1-9]\d{6,14}")
 
 
@@ -48,6 +52,15 @@ class Actions(Protocol):
         """Keeps a call that is over in the contact's conversation."""
         ...
 
+    async def recall(self, profile: AgentProfile, caller_number: str, call_id: str) -> CallSoFar | None:
+        """Returns a call as it was kept when it was handed over, or None where nothing was kept."""
+        ...
+
+
+def broke_off(end_reason: str) -> bool:
+    """Returns whether a call ended by a fault of the line or of ours, rather than by anybody's wish."""
+    return end_reason in _BROKEN_ENDS
+
 
 class CallActions:
     """Implements `Actions` on conversations and compliance."""
@@ -64,6 +77,8 @@ class CallActions:
                 return await self._opt_out(call)
             case ActionKind.HANDOFF_WHATSAPP:
                 return await self._hand_over(call, action)
+            case ActionKind.TRANSFER | ActionKind.CALLBACK | ActionKind.TICKET:
+                return await self._keep(call, action)
             case _:
                 return {}
 
@@ -89,6 +104,54 @@ class CallActions:
         async with self._conversations.exclusive(tenant_id, conversation.conversation_id) as held:
             state = replace(call.state, ended=False)
             await self._conversations.save_dialogue(held, state.to_json(), call.language)
+        if conversation.owner is Owner.PERSON or conversation.desk.wants_person_since is not None:
+            await self._conversations.wait_from(conversation)
+        elif broke_off(end_reason) and ActionKind.HANDOFF_WHATSAPP.value not in call.state.done:
+            await self._go_on(call, end_reason)
+
+    async def _go_on(self, call: CallSoFar, end_reason: str) -> None:
+        """Writes to the caller of a call that broke off, if the tenant and an earlier consent allow it."""
+        tenant_id = call.profile.tenant_id
+        if not call.transcript or not await self._conversations.continues_dropped_calls(tenant_id):
+            return
+        result = await self._handoff.go_on(
+            tenant_id,
+            call.caller_number,
+            _handoff_context(call, end_reason, {}),
+            template="follow_up",
+            entity_name=call.profile.entity_name,
+            languages=call.profile.languages,
+        )
+        _log.info("calls.continued", tenant_id=tenant_id, call_id=call.call_id, status=result.status.value)
+
+    async def recall(self, profile: AgentProfile, caller_number: str, call_id: str) -> CallSoFar | None:
+        """Returns a call as it was kept when it was handed over, or None where nothing was kept."""
+        contact = await self._conversations.find_contact(profile.tenant_id, caller_number)
+        if contact is None:
+            return None
+        conversation = await self._conversations.open_for(contact)
+        kept = await self._conversations.snapshots(profile.tenant_id, conversation.conversation_id)
+        context = next((snapshot.context for snapshot in kept if snapshot.context.call_id == call_id), None)
+        if context is None or conversation.dialogue is None:
+            return None
+        return CallSoFar(
+            call_id=call_id,
+            caller_number=caller_number,
+            language=context.language,
+            profile=profile,
+            transcript=context.transcript,
+            request_text=context.request_text,
+            request_at_ms=context.request_at_ms,
+            state=DialogueState.from_json(conversation.dialogue),
+        )
+
+    async def _keep(self, call: CallSoFar, action: Action) -> Mapping[str, Any]:
+        """Lays everything out for the person before they are joined, or for the one who calls back."""
+        context = _handoff_context(call, action.reason, action.data)
+        kept = await self._handoff.keep(call.profile.tenant_id, call.caller_number, context, action.kind.value)
+        if kept is None and action.kind is not ActionKind.TRANSFER:
+            raise MessagingError("the number is withheld: nobody can come back to the caller", code="number_withheld")
+        return {"conversation_id": kept.conversation_id if kept is not None else None}
 
     async def _hand_over(self, call: CallSoFar, action: Action) -> Mapping[str, Any]:
         result = await self._handoff.request(
@@ -115,4 +178,7 @@ def _handoff_context(call: CallSoFar, reason: str, data: Mapping[str, Any]) -> H
         transcript=call.transcript,
         request_text=call.request_text,
         request_at_ms=call.request_at_ms,
+        fetched=data.get("fetched") or [dict(entry) for entry in call.state.fetched],
+        sentiment=data.get("sentiment", round(call.state.mood, 2)),
+        escalation=data.get("escalation") or {},
     )

@@ -12,6 +12,7 @@ class CallEventKind(StrEnum):
     STARTED = "started"
     CALLER_TURN = "caller_turn"
     AGENT_TURN = "agent_turn"
+    TOOL = "tool"
     INTERRUPTION = "interruption"
     FALSE_ALARM = "false_alarm"
     BACKCHANNEL = "backchannel"

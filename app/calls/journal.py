@@ -1,12 +1,17 @@
 """A call's own account of itself: events with their place in time, handed to the sink."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
 from app.calls.events import CallEvent, CallEventKind, EventSink
 from app.calls.playback import Heard
 from app.calls.thinking import Thought
 from app.conversations.models import Author, TranscriptLine
+
+HIDDEN: Final = "***"
+_NEVER_SECRET: Final = frozenset(
+    {"human_agent", "stop_contact", "switch_to_whatsapp", "repeat", "wait", "slower", "who_are_you", "no_recording"}
+)
 
 
 class Journal:
@@ -31,17 +36,26 @@ class Journal:
         """Writes an event that happens now."""
         self._sink.emit(CallEvent(kind, self._at_ms(self._now()), data))
 
-    def caller_turn(self, thought: Thought, speech_end: float) -> None:
-        """Writes what the caller said and what it was taken to mean."""
+    def caller_turn(self, thought: Thought, speech_end: float, *, secret: bool = False) -> None:
+        """Writes what the caller said and what it was taken to mean.
+
+        Args:
+            thought: The turn.
+            speech_end: When the caller fell silent.
+            secret: What was asked for proves who calls: the words are not written.
+        """
         self._speech_end = speech_end
         understood = thought.understanding
         language = understood.language.matrix or thought.state.language
-        self._caller_said(thought.transcript.text, language, self._at_ms(speech_end))
+        hidden = secret and (bool(understood.entities) or understood.intent not in _NEVER_SECRET)
+        text = HIDDEN if hidden else understood.text
+        self._caller_said(text, language, self._at_ms(speech_end))
         words = thought.transcript.words
         endpoint_ms = round((self._now() - speech_end) * 1_000, 1)
         self.emit(
             CallEventKind.CALLER_TURN,
-            text=thought.transcript.text,
+            text=text,
+            hidden=hidden,
             by="voice",
             ended_at_ms=self._at_ms(speech_end),
             language=understood.language.matrix,
@@ -49,17 +63,28 @@ class Journal:
             switch_points=list(understood.language.switch_points),
             intent=understood.intent,
             confidence=round(understood.confidence, 3),
+            decided_by=understood.rule,
             asr_confidence=round(thought.transcript.confidence, 3),
-            entities=[{"kind": entity.kind, "value": entity.value} for entity in understood.entities],
+            entities=[
+                {"kind": entity.kind, "value": HIDDEN if hidden else entity.value} for entity in understood.entities
+            ],
             words=len(words),
             stages_ms={"endpoint": endpoint_ms, **thought.stages_ms},
         )
 
-    def key_turn(self, keys: str, language: str) -> None:
-        """Writes what the caller keyed in."""
+    def key_turn(self, keys: str, language: str, *, secret: bool = False) -> None:
+        """Writes what the caller keyed in, unless it proves who calls."""
         self._speech_end = self._now()
-        self._caller_said(keys, language, self._at_ms(self._now()))
-        self.emit(CallEventKind.CALLER_TURN, text=keys, by="keypad", intent="inform", reply_language=language)
+        text = HIDDEN if secret else keys
+        self._caller_said(text, language, self._at_ms(self._now()))
+        self.emit(
+            CallEventKind.CALLER_TURN, text=text, hidden=secret, by="keypad", intent="inform", reply_language=language
+        )
+
+    def tools_called(self, calls: Iterable[Mapping[str, Any]]) -> None:
+        """Writes what a turn did in the tenant's system, without arguments and answers."""
+        for call in calls:
+            self.emit(CallEventKind.TOOL, **call)
 
     def agent_turn(self, heard: Heard, first_audio_at: float | None) -> None:
         """Writes a sentence as far as the caller heard it; the first of a reply carries the reply's latency."""

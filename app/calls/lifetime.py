@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import Context, copy_context
 from typing import Any
 
 import structlog
@@ -20,6 +21,11 @@ class Lifetime:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._closed = False
+        self._context: Context | None = None
+
+    def inherit(self) -> None:
+        """Has every task from here on run in the context of the caller: its ids in logs, its trace."""
+        self._context = copy_context()
 
     @property
     def task_count(self) -> int:
@@ -31,7 +37,7 @@ class Lifetime:
         if self._closed:
             work.close()
             work = _nothing()
-        task = self._loop.create_task(self._guard(work))
+        task = self._loop.create_task(self._guard(work), context=self._context.copy() if self._context else None)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

@@ -52,6 +52,7 @@ class Call:
     hangup_cause: str | None = None
     machine: str | None = None
     recording_bytes: int | None = None
+    lost_events: int | None = None
     carrier_recording_url: str | None = None
 
     @property

@@ -12,6 +12,7 @@ from typing import Final
 
 from app.calls.ports import Carrier
 from app.dialogue.turn import Say
+from app.errors import StageError
 from app.speech.audio import BYTES_PER_MS, FRAME_BYTES
 
 LEAD_MS: Final = 240
@@ -34,13 +35,14 @@ class Heard:
 class _Sentence:
     """One sentence on its way: its audio so far, how much was sent and when the carrier will have played that."""
 
-    __slots__ = ("audio", "ends_at", "marked", "name", "say", "sent", "whole")
+    __slots__ = ("audio", "broken", "ends_at", "marked", "name", "say", "sent", "whole")
 
     def __init__(self, say: Say, name: str) -> None:
         self.say = say
         self.name = name
         self.audio = bytearray()
         self.whole = False
+        self.broken = False
         self.marked = False
         self.sent = 0
         self.ends_at = 0.0
@@ -111,6 +113,9 @@ class Playback:
         Args:
             say: The sentence.
             audio: Its mu-law, 8 kHz, a phrase at a time.
+
+        Raises:
+            StageError: The synthesis failed; what there is of the sentence is played, and never counts as complete.
         """
         self._counter += 1
         sentence = _Sentence(say, f"s{self._counter}")
@@ -119,6 +124,9 @@ class Playback:
             async for piece in audio:
                 sentence.audio += piece
                 self._work.set()
+        except StageError:
+            sentence.broken = True
+            raise
         finally:
             sentence.whole = True
             self._work.set()
@@ -225,10 +233,10 @@ class Playback:
 
 
 def _account(sentence: _Sentence, heard: int) -> Heard:
-    complete = sentence.whole and heard >= len(sentence.audio)
+    complete = sentence.whole and not sentence.broken and heard >= len(sentence.audio)
     text = sentence.say.text
     if not complete:
         words = text.split()
         share = heard / len(sentence.audio) if sentence.audio else 0.0
-        text = " ".join(words[: int(len(words) * share)])
+        text = "" if sentence.broken else " ".join(words[: int(len(words) * share)])
     return Heard(sentence.say, text, heard // BYTES_PER_MS, complete)

@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
+
+from app.errors import Forbidden
 
 
 class Direction(StrEnum):
@@ -47,12 +50,102 @@ class CarrierAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class Announcement:
+    """Sentences that the carrier plays while no media socket is open; `language` is BCP-47."""
+
+    text: str
+    language: str
+
+
+class CallDeclined(Forbidden):
+    """The agent does not take the call: what the caller hears instead, and the person (E.164) who is dialled then."""
+
+    code = "agent_not_live"
+
+    def __init__(self, detail: str, announcement: Announcement | None, transfer_number: str | None) -> None:
+        super().__init__(detail)
+        self.announcement = announcement
+        self.transfer_number = transfer_number
+
+
+class Admission(Protocol):
+    """Decides whether a call from outside reaches its agent; wired by the root. Calls that we place have their gate."""
+
+    async def admit(self, route: NumberRoute, contact_number: str) -> None:
+        """Lets a call in.
+
+        Args:
+            route: The number of ours, and its agent.
+            contact_number: Who rings: E.164, or the carrier's words.
+
+        Raises:
+            CallDeclined: The agent takes no such call.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class CallRecord:
     """The call as the registry stored it."""
 
     call_id: str
     tenant_id: str
     agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundBrief:
+    """What the agent must know of a call that we placed.
+
+    `about` is language -> why we ring; `voicemail_number` (E.164) goes into a message for a machine, None leaves none.
+    """
+
+    call_id: str
+    agent_id: str
+    from_number: str
+    language: str
+    about: Mapping[str, str]
+    variables: Mapping[str, str]
+    purpose: str = ""
+    voicemail_number: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnansweredCall:
+    """A call that we place and that nobody has answered, or nobody did; `status` says which."""
+
+    id: str
+    agent_id: str
+    from_number: str
+    to_number: str
+    status: str
+    created_at: datetime
+    ended_at: datetime | None
+    end_reason: str | None
+
+
+class OutboundCalls(Protocol):
+    """The calls that we placed, as the carrier's webhooks meet them; wired by the root."""
+
+    async def answering(self, tenant_id: str, call_id: str, to_number: str) -> OutboundBrief | None:
+        """Notes that somebody picked up; None where the tenant dialled no such call to this number."""
+        ...
+
+    async def brief(self, tenant_id: str, call_id: str) -> OutboundBrief | None:
+        """Returns what the agent must know, or None."""
+        ...
+
+    async def unanswered(self, tenant_id: str, call_id: str) -> UnansweredCall | None:
+        """Returns a call that waits, rings or was never answered, or None."""
+        ...
+
+    async def on_ringing(self, tenant_id: str, call_id: str) -> None:
+        """Notes that it rings."""
+        ...
+
+    async def on_ended(self, tenant_id: str, call_id: str, fields: Mapping[str, str], *, answered: bool) -> None:
+        """Notes that it is over; `fields` are the webhook's. Fine if it is known."""
+        ...
 
 
 class Carrier(Protocol):
@@ -184,6 +277,7 @@ class CallRegistry(Protocol):
         to_number: str,
         direction: Direction,
         request_id: str | None = None,
+        placed_as: str | None = None,
     ) -> CallRecord:
         """Creates the call, or returns the one that exists for (tenant, carrier_call_id).
 
@@ -194,6 +288,7 @@ class CallRegistry(Protocol):
             to_number: E.164.
             direction: OUTBOUND when we placed the call.
             request_id: The carrier's id of our request to place it, if we did.
+            placed_as: Our own id of the call, if we placed it.
 
         Raises:
             AppError: The call is refused (limits, a suspended tenant, an ended call); the carrier is told to hang up.
@@ -214,8 +309,30 @@ class CallRegistry(Protocol):
         """
         ...
 
+    async def whisper(self, carrier_call_id: str) -> Announcement | None:
+        """Returns what the person hears before the caller is joined to them, or None if nothing is known."""
+        ...
+
+    async def on_transfer_ended(self, carrier_call_id: str, *, reached: bool) -> Announcement | None:
+        """Takes the end of a transfer; if nobody was reached, another way to a person is taken.
+
+        Returns:
+            What the caller hears of it, or None when the call may end in silence.
+        """
+        ...
+
     async def on_hangup(self, carrier_call_id: str, fields: Mapping[str, str]) -> None:
         """The call is over (HangupCause, Duration ... in `fields`); also sent for calls that were never answered."""
+        ...
+
+    async def on_unanswered(self, route: NumberRoute, placed_as: str, fields: Mapping[str, str]) -> None:
+        """Takes a step of a call that we placed and that is not answered: it rings, or it is over.
+
+        Args:
+            route: Our number, whose tenant's account has signed.
+            placed_as: Our own id of the call.
+            fields: The webhook's fields, and `event`: ring or hangup.
+        """
         ...
 
     async def on_machine(self, carrier_call_id: str, result: str) -> None:

@@ -9,11 +9,10 @@ import structlog
 
 from app.calls.events import CallEvent
 from app.errors import AppError
+from app.kit.retry import until_done
 from app.speech.audio import SILENCE, wav_header
 
 _QUEUE_EVENTS: Final = 2_000
-_WRITE_ATTEMPTS: Final = 5
-_RETRY_SECONDS: Final = 0.5
 _log = structlog.get_logger("calls")
 
 WriteEvent = Callable[[int, CallEvent], Awaitable[None]]
@@ -22,16 +21,23 @@ WriteEvent = Callable[[int, CallEvent], Awaitable[None]]
 class CallRecorder:
     """Implements `EventSink`. Events wait in order until the store takes them; the call never waits for the store."""
 
-    def __init__(self, write_event: WriteEvent, *, keep_audio: bool) -> None:
+    def __init__(
+        self, write_event: WriteEvent, *, keep_audio: bool, watch: Callable[[CallEvent], None] = lambda _: None
+    ) -> None:
         self._write_event = write_event
+        self._watch = watch
         self._events: asyncio.Queue[CallEvent | None] = asyncio.Queue(_QUEUE_EVENTS)
         self._keep_audio = keep_audio
         self._caller = bytearray()
         self._agent = bytearray()
+        self._limit: asyncio.Timeout | None = None
+        self._finish_by: float | None = None
         self.lost_events = 0
+        self.unwritten: list[tuple[int, CallEvent]] = []
 
     def emit(self, event: CallEvent) -> None:
         """Takes an event; a full queue drops it and counts."""
+        self._watch(event)
         try:
             self._events.put_nowait(event)
         except asyncio.QueueFull:
@@ -61,16 +67,33 @@ class CallRecorder:
         self._caller.clear()
         self._agent.clear()
 
-    def finish(self) -> None:
-        """No further event comes; `run` ends when all are written."""
-        self._events.put_nowait(None) if not self._events.full() else self._finish_full()
+    def finish(self, by: float) -> None:
+        """No further event comes; `run` ends when all are written, or at `by` (loop time), the rest in `unwritten`."""
+        if self._events.full():
+            self._events.get_nowait()
+            self.lost_events += 1
+        self._events.put_nowait(None)
+        self._finish_by = by
+        if self._limit is not None:
+            self._limit.reschedule(by)
 
     async def run(self) -> None:
-        """Writes events until `finish`, each retried while the store is away."""
-        number = 0
-        while (event := await self._events.get()) is not None:
-            number += 1
-            await self._write(number, event)
+        """Writes events in order until `finish`; while the store is away they wait."""
+        number, event = 0, None
+        try:
+            async with asyncio.timeout_at(self._finish_by) as self._limit:
+                while (event := await self._events.get()) is not None:
+                    number += 1
+                    await self._write(number, event)
+        except TimeoutError:
+            self.unwritten = list(enumerate(self._left(event), start=max(1, number)))
+
+    def _left(self, event: CallEvent | None) -> list[CallEvent]:
+        left = [] if event is None else [event]
+        while not self._events.empty():
+            if (waiting := self._events.get_nowait()) is not None:
+                left.append(waiting)
+        return left
 
     def recording(self) -> bytes | None:
         """Returns the call as a stereo WAV (8 kHz mu-law; left the caller, right the agent), or None if not kept."""
@@ -84,18 +107,8 @@ class CallRecorder:
         return wav_header(2, stereo.size) + stereo.tobytes()
 
     async def _write(self, number: int, event: CallEvent) -> None:
-        for attempt in range(1, _WRITE_ATTEMPTS + 1):
-            try:
-                await self._write_event(number, event)
-                return
-            except AppError as error:
-                if attempt == _WRITE_ATTEMPTS or not error.retryable:
-                    self.lost_events += 1
-                    _log.error("calls.event_lost", kind=event.kind, code=error.code)
-                    return
-                await asyncio.sleep(_RETRY_SECONDS * attempt)
-
-    def _finish_full(self) -> None:
-        self._events.get_nowait()
-        self.lost_events += 1
-        self._events.put_nowait(None)
+        try:
+            await until_done(lambda: self._write_event(number, event), by=None)
+        except AppError as error:
+            self.lost_events += 1
+            _log.error("calls.event_lost", kind=event.kind, code=error.code)

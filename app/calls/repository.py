@@ -3,10 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+import orjson
+
+from app.audit.log import AuditLog
 from app.calls.events import CallEvent
 from app.calls.models import Call, call_from_document
 from app.errors import Conflict
 from app.kit.mongo import Database, IndexSpec, StorePage, TenantStore
+from app.kit.sealed import SealedText
 
 INDEXES: Final = [
     IndexSpec(
@@ -16,6 +20,8 @@ INDEXES: Final = [
         across_tenants="the carrier's webhooks name the call before the tenant is known",
     ),
     IndexSpec("calls", (("tenant_id", 1), ("contact_number", 1))),
+    IndexSpec("calls", (("tenant_id", 1), ("status", 1))),
+    IndexSpec("calls", (("tenant_id", 1), ("created_at", 1))),
     IndexSpec("call_events", (("tenant_id", 1), ("call_id", 1), ("number", 1)), unique=True),
 ]
 
@@ -23,7 +29,10 @@ INDEXES: Final = [
 class CallRepository:
     """One tenant's calls."""
 
-    def __init__(self, store: TenantStore) -> None:
+    def __init__(self, store: TenantStore, sealed: SealedText, audit: AuditLog | None = None) -> None:
+        self._audit = audit
+        self._tenant_id = store.tenant_id
+        self._sealed = sealed
         self._calls = store.collection("calls")
         self._events = store.collection("call_events")
 
@@ -50,27 +59,46 @@ class CallRepository:
         return await self._calls.page(query, limit, starting_after)
 
     async def add_event(self, call_id: str, number: int, event: CallEvent) -> None:
-        """Stores the `number`th event of a call; repeating it changes nothing."""
+        """Stores the `number`th event of a call, what it says sealed; repeating it changes nothing."""
+        identity = f"{call_id}-{number:06d}"
+        said = orjson.dumps(dict(event.data)).decode()
+        if self._audit is not None and event.data.get("disclosure"):
+            await self._note_disclosure(self._audit, call_id, event)
         try:
             await self._events.insert_one(
                 {
-                    "_id": f"{call_id}-{number:06d}",
+                    "_id": identity,
                     "call_id": call_id,
                     "number": number,
                     "kind": event.kind,
                     "at_ms": event.at_ms,
-                    "data": dict(event.data),
+                    "sealed": await self._sealed.seal(self._tenant_id, identity, said),
                 }
             )
         except Conflict:
             return
 
+    async def _note_disclosure(self, audit: AuditLog, call_id: str, event: CallEvent) -> None:
+        """Writes down what the caller was told, and whether they heard it whole; twice rather than never."""
+        data = {name: event.data.get(name) for name in ("disclosure", "language", "complete", "heard_ms")}
+        await audit.record(self._tenant_id, "system", "call.disclosed", call_id, {**data, "at_ms": event.at_ms})
+
     async def events(self, call_id: str, kinds: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-        """Returns a call's events in order, all or those of some kinds."""
+        """Returns a call's events in order, all or those of some kinds, with `data` opened.
+
+        Raises:
+            NotFound: The tenant was forgotten (`data_key_gone`).
+        """
         query: dict[str, Any] = {"call_id": call_id}
         if kinds:
             query["kind"] = {"$in": list(kinds)}
-        return await self._events.find(query, sort=(("number", 1),), limit=10_000)
+        found = await self._events.find(query, sort=(("number", 1),), limit=10_000)
+        return [await self._opened(event) for event in found]
+
+    async def _opened(self, event: dict[str, Any]) -> dict[str, Any]:
+        if (sealed := event.pop("sealed", None)) is not None:
+            event["data"] = orjson.loads(await self._sealed.open(self._tenant_id, event["_id"], sealed))
+        return event
 
 
 async def find_by_carrier_id(database: Database, carrier_call_id: str) -> Call | None:

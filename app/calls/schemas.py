@@ -1,11 +1,24 @@
 """Calls as the API shows them."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from app.calls.models import CallStatus
+
+class ShownStatus(StrEnum):
+    """Where a call stands; the first three are only a call out's."""
+
+    QUEUED = "queued"
+    DIALLING = "dialling"
+    CANCELLED = "cancelled"
+    RINGING = "ringing"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    NO_ANSWER = "no_answer"
+    BUSY = "busy"
+    FAILED = "failed"
 
 
 class CallView(BaseModel):
@@ -16,8 +29,8 @@ class CallView(BaseModel):
     direction: str = Field(examples=["inbound"])
     from_number: str = Field(examples=["+919812345678"])
     to_number: str = Field(examples=["+918012345678"])
-    status: CallStatus
-    carrier_call_id: str = Field(description="The carrier's own id of the call.")
+    status: ShownStatus
+    carrier_call_id: str | None = Field(description="The carrier's own id; null until a call out is answered.")
     created_at: datetime
     answered_at: datetime | None = None
     ended_at: datetime | None = None

@@ -5,35 +5,42 @@ thought about at each short pause and committed only when it is over, so nothing
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import structlog
 
 from app.calls.actions import Actions, CallSoFar
+from app.calls.deliberation import Deliberation
 from app.calls.events import CallEventKind, EventSink
-from app.calls.journal import Journal
+from app.calls.journal import HIDDEN, Journal
+from app.calls.keypad import Keypad
 from app.calls.lifetime import Lifetime
+from app.calls.machine import MachineGreeting
+from app.calls.opening import Opening
 from app.calls.playback import Heard, Playback
 from app.calls.ports import Carrier
 from app.calls.speaker import Speaker
 from app.calls.thinking import Listening, Thinker, Thought
 from app.calls.turns import TurnEvent, TurnEventKind, TurnTaker, patience
+from app.compliance.killswitch import KillMode
+from app.dialogue.speculation import CommitNeeded
 from app.dialogue.turn import Action, ActionKind, AgentProfile, DialogueState, Expectation, Reply, Tools
+from app.dialogue.verification import awaited_factor
 from app.errors import StageError
 from app.language.normalise import normalise
+from app.nlu.insight import SHARED, Insight
 from app.speech.asr.engine import Transcript
+from app.speech.audio import SILENCE
 from app.speech.ear import Ear, Ears
 
 PRE_ROLL_MS: Final = 400
 SILENCE_SECONDS: Final = 7.0
-KEYPAD_SECONDS: Final = 2.5
 RECONNECT_SECONDS: Final = 5.0
-THINKING_ALOUD_SECONDS: Final = 0.7
-THINKING_LIMIT_SECONDS: Final = 8.0
 SLOW_PACE: Final = 0.8
 MOST_FAILURES: Final = 3
+ANY_NUMBER: Final = (1, 16)
 OPT_OUT: Final = "stop_contact"
 _NOT_WORTH_HOLDING: Final = frozenset({"silence", "out_of_scope", "greet", "affirm", "thank", "inform", "wait"})
 _RECONNECTABLE: Final = frozenset({"lost", "idle", "blocked"})
@@ -50,26 +57,44 @@ class CallContext:
     caller_number: str
     language: str
     max_seconds: int
+    insight: Insight = SHARED
 
 
 class CallSession:
     """Implements `LiveCall` and `VoiceListener` for one call."""
 
     def __init__(
-        self, context: CallContext, ears: Ears, thinker: Thinker, tools: Tools, actions: Actions, sink: EventSink
+        self,
+        context: CallContext,
+        ears: Ears,
+        thinker: Thinker,
+        tools: Tools,
+        actions: Actions,
+        sink: EventSink,
+        switched: Callable[[], KillMode] = lambda: KillMode.OFF,
     ) -> None:
         """Takes a speech slot.
+
+        Args:
+            context: Whose call this is.
+            ears: Where the slot is.
+            thinker: The mind.
+            tools: The tenant's systems.
+            actions: What the call does outside itself.
+            sink: Takes its events and audio.
+            switched: What the agent may still do, asked before each turn; cheap.
 
         Raises:
             Unavailable: No speech slot is free.
         """
         self.context = context
         self._thinker = thinker
-        self._tools = tools
         self._sink = sink
+        self._switched = switched
         self._loop = asyncio.get_running_loop()
         self._journal = Journal(sink, self._loop.time)
         self._taker = TurnTaker()
+        self._opening = Opening()
         self._carrier: Carrier | None = None
         self._playback = Playback(
             lambda: self._carrier, self._loop.time, sink.agent_audio, sink.agent_cleared, self._on_heard
@@ -88,10 +113,19 @@ class CallSession:
             carrier=lambda: self._carrier,
             transfer_number=context.profile.transfer_number,
         )
-        self._thought: asyncio.Task[Thought] | None = None
+        self._mind = Deliberation(
+            thinker=thinker,
+            tools=tools,
+            profile=context.profile,
+            insight=context.insight,
+            playback=self._playback,
+            say=self._speaker.say,
+            on_thought=self._on_thought,
+        )
+        self._keypad = Keypad(self._life, self._enter_keys)
         self._commit: asyncio.Task[None] | None = None
         self._held: Thought | None = None
-        self._keys = ""
+        self._greeting = MachineGreeting(self._life, self._leave_message)
         self._silences = 0
         self._failures = 0
         self._over = asyncio.Event()
@@ -100,6 +134,7 @@ class CallSession:
 
     async def run(self) -> None:
         """Lives as long as the call; when it returns, every task, timer and slot of the call is released."""
+        self._life.inherit()
         try:
             self._life.spawn(self._playback.pump())
             self._life.after(
@@ -107,8 +142,7 @@ class CallSession:
             )
             await self._over.wait()
         finally:
-            if self._thought is not None:
-                self._thought.cancel()
+            self._mind.close()
             await self._life.close()
             self._ear.close()
             self._playback.drop()
@@ -152,6 +186,34 @@ class CallSession:
             if carrier is not None:
                 await carrier.close()
 
+    def leave_message(self, number: str) -> bool:
+        """A machine answered: leaves the pack's message once its greeting is over, then ends.
+
+        Args:
+            number: Where to call back, E.164.
+
+        Returns:
+            False: the call is ending already.
+        """
+        if self._state is not None and self._state.ended and not self._greeting.noticed:
+            return False
+        if not self._greeting.noticed:
+            self._held = None
+            self._opening.close()
+            self._speaker.stop()
+            self._close_turn()
+            self._life.cancel("silence")
+            self._sink.stop_recording()
+            self._greeting.begin(number, lambda: self._taker)
+        return True
+
+    async def _leave_message(self, number: str) -> None:
+        if self._state is None:
+            await self.hang_up("answering_machine")
+            return
+        reply, self._state = self._thinker.dialogue.on_machine(self._state, self.context.profile, number)
+        await self._speaker.carry_out(reply)
+
     def discard(self) -> None:
         """Gives the speech slot of a session back that never ran."""
         self._ear.close()
@@ -175,20 +237,18 @@ class CallSession:
         if self._over.is_set():
             return
         self._ear.push(mulaw)
-        self._sink.caller_audio(mulaw)
+        self._mind.last_audio.push(mulaw)
+        self._sink.caller_audio(bytes([SILENCE]) * len(mulaw) if self._listening.secret else mulaw)
 
     def on_dtmf(self, digit: str) -> None:
         """Collects keys; `#`, enough digits or a pause ends the entry."""
-        self._journal.emit(CallEventKind.DTMF, digit=digit)
+        self._journal.emit(CallEventKind.DTMF, digit=HIDDEN if self._listening.secret else digit)
+        if self._greeting.is_running or (self._state is not None and self._state.ended):
+            return
         self._life.cancel("silence")
         self._interrupt_for_keys()
-        _, most = self._listening.digits or (1, 16)
-        if digit != "#":
-            self._keys += digit
-        if digit == "#" or (self._listening.expectation is Expectation.DIGITS and len(self._keys) >= most):
-            self._enter_keys()
-        else:
-            self._life.after("keypad", KEYPAD_SECONDS, self._enter_keys)
+        awaited = self._listening.digits or ANY_NUMBER
+        self._keypad.press(digit, awaited[1] if self._listening.expectation is Expectation.DIGITS else None)
 
     def on_played(self, name: str) -> None:
         """The carrier has played a sentence to its end."""
@@ -203,7 +263,7 @@ class CallSession:
         if reason in _RECONNECTABLE:
             self._life.after("reconnect", RECONNECT_SECONDS, lambda: self.end(f"stream_{reason}"))
         else:
-            self.end(self.end_reason or f"stream_{reason}")
+            self.end(f"stream_{reason}")
 
     # what the speech worker calls
 
@@ -220,6 +280,8 @@ class CallSession:
         """The speech worker died: say so, and listen again as soon as there is another."""
         self._abandon()
         self._taker.reset()
+        if self._greeting.is_running:
+            return
         ending = self._state is None or self._listening.expectation is Expectation.NOTHING
         if ending or self._must_be_heard():
             self._playback.resume()
@@ -235,25 +297,33 @@ class CallSession:
     def _on_turn_event(self, event: TurnEvent) -> None:
         if self._state is None:
             return
+        if self._greeting.is_running:
+            self._greeting.hear(event, self._taker)
+            return
         match event.kind:
             case TurnEventKind.ONSET:
                 self._life.cancel("silence")
-                self._ear.begin(event.at_ms - PRE_ROLL_MS)
+                bias = self._thinker.bias(self._listening, self.context.profile)
+                self._ear.begin(event.at_ms - PRE_ROLL_MS, bias)
                 self._speaker.yield_floor()
-            case TurnEventKind.PAUSE | TurnEventKind.ENDED if self._commit is not None and not self._commit.done():
+            case TurnEventKind.PAUSE | TurnEventKind.ENDED if self._is_certain():
                 return
             case TurnEventKind.PAUSE:
                 self._begin_thinking(self._state)
             case TurnEventKind.RESUMED:
                 self._abandon()
             case TurnEventKind.ENDED:
-                if self._thought is None:
+                if not self._mind.has_thought:
                     self._begin_thinking(self._state)
                 speech_end = self._loop.time() - (self._taker.position_ms - event.at_ms) / 1_000
                 self._commit = self._life.spawn(self._commit_turn(speech_end))
             case TurnEventKind.FALSE_ALARM:
                 self._ear.end()
                 self._go_on(CallEventKind.FALSE_ALARM)
+
+    def _is_certain(self) -> bool:
+        """Returns whether a turn is being committed: what is said meanwhile begins no other."""
+        return self._mind.is_deciding or (self._commit is not None and not self._commit.done())
 
     def _go_on(self, kind: CallEventKind, **data: Any) -> None:
         if self._playback.paused:
@@ -264,31 +334,21 @@ class CallSession:
 
     def _abandon(self) -> None:
         """Drops what was thought of a turn that is not over or will not be answered."""
-        for task in (self._thought, self._commit):
-            if task is not None and task is not asyncio.current_task():
-                task.cancel()
-        self._thought = self._commit = None
+        if self._mind.is_deciding:
+            return
+        self._mind.drop()
+        if self._commit is not None and self._commit is not asyncio.current_task():
+            self._commit.cancel()
+        self._commit = None
 
     def _begin_thinking(self, state: DialogueState) -> None:
-        self._thought = self._loop.create_task(self._think(state))
-        self._thought.add_done_callback(lambda task: task.cancelled() or task.exception())
+        self._mind.begin(self._ear.finish, state, self._listening)
 
-    async def _think(self, state: DialogueState) -> Thought:
-        started = self._loop.time()
-        transcript = await self._ear.finish()
-        heard = self._loop.time()
-        understanding = await self._thinker.understand(transcript, state, self._listening)
-        stages = {
-            "transcript": round((heard - started) * 1_000, 1),
-            "understanding": round((self._loop.time() - heard) * 1_000, 1),
-        }
-        thought = await self._thinker.answer(
-            transcript, understanding, state, self.context.profile, self._tools, self._listening, stages
-        )
+    def _on_thought(self, thought: Thought) -> None:
+        listening = self._listening
         self._taker.patience_ms = patience(
-            understanding, self._listening.expectation, self._listening.digits, resolved=thought.resolved
+            thought.understanding, listening.expectation, listening.digits, resolved=thought.resolved
         )
-        return thought
 
     async def _commit_turn(self, speech_end: float) -> None:
         thought = await self._thought_in_time()
@@ -305,7 +365,7 @@ class CallSession:
 
     def _must_be_heard(self) -> bool:
         current = self._speaker.current
-        return current is not None and not current.interruptible
+        return self._opening.is_open or (current is not None and not current.interruptible)
 
     def _hold(self, thought: Thought) -> None:
         """Keeps what was said during a disclosure for after it; an objection to the recording holds at once."""
@@ -317,16 +377,8 @@ class CallSession:
             self._held = thought
 
     async def _thought_in_time(self) -> Thought | None:
-        thought = self._thought
-        if thought is None:
-            return None
         try:
-            try:
-                return await asyncio.wait_for(asyncio.shield(thought), THINKING_ALOUD_SECONDS)
-            except TimeoutError:
-                if not self._playback.speaking and self._state is not None:
-                    await self._speaker.say(self._thinker.dialogue.checking(self._state))
-                return await asyncio.wait_for(asyncio.shield(thought), THINKING_LIMIT_SECONDS)
+            return await self._mind.outcome(self._require_state())
         except StageError as error:
             await self._fail_turn(error.code)
         except TimeoutError:
@@ -360,21 +412,47 @@ class CallSession:
     async def _take_turn(self, thought: Thought, speech_end: float) -> None:
         """The point of no return: the turn is over, the state moves on, the old reply is gone."""
         self._close_turn()
+        self._opening.close()
+        secret = self._listening.secret
+        if thought.understanding.intent != OPT_OUT and (mode := self._switched()) is not KillMode.OFF:
+            self._journal.caller_turn(thought, speech_end, secret=secret)
+            await self._leave_switched_off(mode)
+            return
+        if thought.waits_for is not None:
+            decided = await self._decide(thought)
+            if decided is None:
+                return
+            thought = decided
         self._state = thought.state
         self._silences = self._failures = 0
-        self._journal.caller_turn(thought, speech_end)
+        self._journal.caller_turn(thought, speech_end, secret=secret)
+        self._journal.tools_called(self._mind.watch.calls)
         if thought.understanding.intent == "slower":
             self._speaker.pace = SLOW_PACE
+        await self._mind.finish_bridge()
         await self._speaker.carry_out(thought.reply)
+
+    async def _decide(self, thought: Thought) -> Thought | None:
+        """Answers a turn again that writes; None if that failed, or the conversation has moved on meanwhile."""
+        state = self._require_state()
+        self._speaker.stop()
+        try:
+            decided = await self._mind.decide(thought, state, self._listening)
+        except (StageError, TimeoutError) as error:
+            self._close_turn()
+            await self._apologise("tool", error.code if isinstance(error, StageError) else "timeout")
+            return None
+        self._close_turn()
+        if self._state is not state:
+            self._journal.tools_called(self._mind.watch.calls)
+            return None
+        return decided
 
     async def _answer_held(self) -> None:
         """Answers what the caller said while a disclosure was read."""
         held, self._held = self._held, None
         if held is not None:
-            state = self._require_state()
-            thought = await self._thinker.answer(
-                held.transcript, held.understanding, state, self.context.profile, self._tools, self._listening, {}
-            )
+            thought = await self._mind.answer_again(held, self._require_state(), self._listening)
             await self._take_turn(thought, self._loop.time())
 
     # what the speaker calls
@@ -382,7 +460,8 @@ class CallSession:
     def listen_for(self, reply: Reply) -> None:
         """The reply is about to be heard: its question may be answered from now on."""
         self._life.cancel("silence")
-        self._listening = Listening(reply.expectation, reply.expected_digits)
+        secret = awaited_factor(self._require_state().awaiting) is not None
+        self._listening = Listening(reply.expectation, reply.expected_digits, secret)
 
     def has_held_words(self) -> bool:
         """Returns whether words said during a disclosure wait for an answer."""
@@ -390,7 +469,11 @@ class CallSession:
 
     async def on_spoken(self) -> None:
         """The caller has heard the reply: answer held words, leave an ended conversation, or wait for the caller."""
-        if self._held is not None:
+        if self._opening.is_open:
+            await self._finish_opening()
+        elif (mode := self._switched()) is not KillMode.OFF and not self._require_state().ended:
+            await self._leave_switched_off(mode)
+        elif self._held is not None:
             await self._answer_held()
         elif self._require_state().ended:
             await self._speaker.leave(Action(ActionKind.END, "ended"))
@@ -407,8 +490,19 @@ class CallSession:
     # beginning, failing, ending
 
     async def _open(self) -> None:
-        reply, self._state = await self._thinker.dialogue.open(self.context.profile, self.context.language)
+        context = self.context
+        reply, self._state = await self._thinker.dialogue.open(context.profile, context.language, context.call_id)
+        if self._greeting.noticed:
+            return
+        self._opening.begin(reply)
         await self._speaker.carry_out(reply)
+
+    async def _finish_opening(self) -> None:
+        """Says what is still owed after an interruption by a failure, once."""
+        if (owed := self._opening.once_more()) is not None:
+            await self._speaker.carry_out(owed)
+        else:
+            await self._give_up_opening()
 
     async def _apologise(self, stage: str, code: str) -> None:
         """A failed stage is heard as a sentence, never as silence."""
@@ -418,11 +512,38 @@ class CallSession:
             await self._speaker.leave(Action(ActionKind.END, "failed"))
             return
         self._close_turn()
-        reply, self._state = self._thinker.dialogue.on_stage_failed(self._require_state(), self.context.profile)
+        dialogue, state = self._thinker.dialogue, self._require_state()
+        reply, after = dialogue.on_stage_failed(state, self.context.profile)
+        if self._opening.is_open:
+            if self._opening.was_repeated:
+                await self._give_up_opening()
+                return
+            reply = replace(reply, says=tuple(replace(say, interruptible=False) for say in reply.says))
+        self._state = after
+        await self._speaker.carry_out(reply)
+
+    async def _leave_switched_off(self, mode: KillMode) -> None:
+        """The kill switch is set: says so and hands over by the way that is left, if one is."""
+        self._held = None
+        channel = {KillMode.TRANSFER_ONLY: "phone", KillMode.WHATSAPP_ONLY: "whatsapp"}.get(mode)
+        reply, self._state = self._thinker.dialogue.on_switched_off(
+            self._require_state(), self.context.profile, channel
+        )
+        await self._speaker.carry_out(reply)
+
+    async def _give_up_opening(self) -> None:
+        """The disclosures cannot be heard: nothing is kept or served, a person takes over."""
+        self._opening.close()
+        self._held = None
+        self._sink.stop_recording()
+        reply, self._state = self._thinker.dialogue.on_stage_failed(
+            self._require_state(), self.context.profile, for_good=True
+        )
         await self._speaker.carry_out(reply)
 
     async def _reach_max_duration(self) -> None:
         self._abandon()
+        self._opening.close()
         if self._state is None:
             await self.hang_up("max_duration")
             return
@@ -432,7 +553,7 @@ class CallSession:
     # waiting for the caller
 
     def _await_caller(self) -> None:
-        if not self._taker.in_turn and not self._keys:
+        if not (self._taker.in_turn or self._keypad.in_use or self._opening.is_open):
             self._life.after("silence", SILENCE_SECONDS, lambda: self._life.spawn(self._break_silence()))
 
     async def _break_silence(self) -> None:
@@ -448,9 +569,9 @@ class CallSession:
             self._journal.emit(CallEventKind.INTERRUPTION, of=current.text)
             self._speaker.stop()
 
-    def _enter_keys(self) -> None:
-        self._life.cancel("keypad")
-        keys, self._keys = "".join(filter(str.isdigit, self._keys)), ""
+    def _enter_keys(self, keys: str) -> None:
+        if self._greeting.is_running:
+            return
         if keys and self._state is not None:
             self._abandon()
             self._life.spawn(self._commit_keys(keys))
@@ -458,21 +579,34 @@ class CallSession:
             self._await_caller()
 
     async def _commit_keys(self, keys: str) -> None:
+        await self._opening.closed()
         await self._playback.drained()
-        state = self._require_state()
+        secret, state = self._listening.secret, self._require_state()
         self._close_turn()
-        reply, after = await self._thinker.dialogue.handle_digits(state, keys, self.context.profile, self._tools)
+        if (mode := self._switched()) is not KillMode.OFF:
+            await self._leave_switched_off(mode)
+            return
+        try:
+            reply, after = await self._mind.digits(state, keys, certain=False)
+        except CommitNeeded:
+            if self._state is not state or self._is_certain():
+                return
+            self._close_turn()
+            reply, after = await self._mind.digits(state, keys, certain=True)
         if self._state is not state:
             return
         self._close_turn()
         self._state = after
         self._silences = 0
-        self._journal.key_turn(keys, self._state.language)
+        self._journal.key_turn(keys, self._state.language, secret=secret)
+        self._journal.tools_called(self._mind.watch.calls)
+        await self._mind.finish_bridge()
         await self._speaker.carry_out(reply)
 
     # bookkeeping
 
     def _on_heard(self, heard: Heard) -> None:
+        self._opening.on_heard(heard)
         self._journal.agent_turn(heard, self._playback.first_audio_at)
 
     def _require_state(self) -> DialogueState:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -76,6 +76,7 @@ class Speaker:
         self._carrier = carrier
         self._transfer_number = transfer_number
         self._delivery: asyncio.Task[None] | None = None
+        self._failed_late: tuple[Action, str] | None = None
         self._saying: Say | None = None
         self._generation = 0
         self.pace = 1.0
@@ -105,7 +106,12 @@ class Speaker:
         self.stop()
         mine = self._generation
         for action in reply.actions:
-            if action.kind not in _AFTER_SPEECH and not await self._act(action):
+            if action.kind is ActionKind.TRANSFER:
+                await self._prepare_transfer(action)
+            if action.kind in _AFTER_SPEECH:
+                continue
+            if (code := await self._act(action)) is not None:
+                await self._tell_failed(action, code, mine)
                 return
         if mine == self._generation:
             self._saying = reply.says[0] if reply.says else None
@@ -118,10 +124,14 @@ class Speaker:
 
     async def leave(self, action: Action) -> None:
         """Transfers or hangs up."""
-        self._journal.emit(CallEventKind.ACTION, action=action.kind, reason=action.reason)
+        self._journal.emit(CallEventKind.ACTION, action=action.kind, reason=action.reason, **_decided(action))
         reason = "transferred" if action.kind is ActionKind.TRANSFER else action.reason or "agent_hung_up"
         self._turns.end_reason = self._turns.end_reason or reason
         carrier = self._carrier()
+        if carrier is None and action.kind is ActionKind.TRANSFER:
+            self._turns.end_reason = None
+            await self._turns.on_action_failed(action, "no_media_stream")
+            return
         if carrier is not None:
             transfer = action.kind is ActionKind.TRANSFER and self._transfer_number is not None
             leaving = carrier.transfer(self._transfer_number or "") if transfer else carrier.hang_up()
@@ -142,20 +152,37 @@ class Speaker:
                 return False
         return True
 
-    async def _act(self, action: Action) -> bool:
+    async def _prepare_transfer(self, action: Action) -> None:
+        """Lays everything out for the person before they are joined; the caller is joined even if that fails."""
+        call = self._turns.so_far()
+        try:
+            if call is not None:
+                await self._actions.perform(call, action)
+        except AppError as error:
+            _log.warning("calls.transfer_not_prepared", code=error.code)
+
+    async def _tell_failed(self, action: Action, code: str, generation: int) -> None:
+        """The caller hears of the failure at once, or after a newer reply that meanwhile began."""
+        if generation == self._generation:
+            await self._turns.on_action_failed(action, code)
+        else:
+            self._failed_late = (action, code)
+
+    async def _act(self, action: Action) -> str | None:
+        """Carries an action out; returns the code of what went wrong, if anything did."""
         call = self._turns.so_far()
         if call is None:
-            return True
+            return None
         if action.kind is ActionKind.STOP_RECORDING:
             self._sink.stop_recording()
         try:
             outcome = await self._actions.perform(call, action)
         except AppError as error:
             _log.warning("calls.action_failed", action=action.kind, code=error.code)
-            await self._turns.on_action_failed(action, error.code)
-            return False
-        self._journal.emit(CallEventKind.ACTION, action=action.kind, reason=action.reason, **outcome)
-        return True
+            return error.code
+        done = {**outcome, **_decided(action)}
+        self._journal.emit(CallEventKind.ACTION, action=action.kind, reason=action.reason, **done)
+        return None
 
     async def _deliver(self, reply: Reply) -> None:
         self._playback.first_audio_at = None
@@ -172,7 +199,16 @@ class Speaker:
         await self._playback.drained()
         self._saying = None
         leaving = next((action for action in reply.actions if action.kind in _AFTER_SPEECH), None)
-        if leaving is not None:
+        if self._failed_late is not None:
+            failed, self._failed_late = self._failed_late, None
+            await self._turns.on_action_failed(*failed)
+        elif leaving is not None:
             await self.leave(leaving)
         else:
             await self._turns.on_spoken()
+
+
+def _decided(action: Action) -> dict[str, Any]:
+    """Returns which rule brought a person in, and on what evidence, for the call's events."""
+    escalation = action.data.get("escalation")
+    return {"escalation": escalation} if escalation else {}

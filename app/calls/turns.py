@@ -25,6 +25,9 @@ PATIENCE_COMPLETE_MS: Final = 416
 PATIENCE_ANSWERED_MS: Final = 352
 PATIENCE_MORE_DIGITS_MS: Final = 736
 PATIENCE_SOME_DIGITS_MS: Final = 704
+PATIENCE_TELLING_MS: Final = 1_120
+
+_TELLING: Final = frozenset({"inform", "out_of_scope", "complaint", "change_address", "return_order"})
 
 
 class TurnEventKind(StrEnum):
@@ -149,6 +152,8 @@ def patience(
         return PATIENCE_SOME_DIGITS_MS if len(digits.value) >= fewest else PATIENCE_MORE_DIGITS_MS
     if expectation is Expectation.YES_NO and understanding.intent in ("affirm", "deny"):
         return PATIENCE_ANSWERED_MS
+    if expectation is Expectation.TEXT and understanding.intent in _TELLING:
+        return PATIENCE_TELLING_MS
     if resolved:
         return PATIENCE_COMPLETE_MS
     return PATIENCE_UNKNOWN_MS

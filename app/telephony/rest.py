@@ -13,6 +13,7 @@ from plivo.exceptions import PlivoRestError
 
 from app.calls.ports import CallRegistry, CarrierAccount, StreamClaim
 from app.errors import CarrierError, Unavailable
+from app.outbound.ports import DialOrder
 from app.telephony.tokens import TransferTargets
 from app.telephony.webhooks import CarrierUrls
 
@@ -260,3 +261,32 @@ class PlivoCallControl:
         if account is None:
             raise _error("the call's tenant has no carrier account", "carrier_account_missing", retryable=False)
         return self._clients.of(account)
+
+
+class PlivoDialler:
+    """Implements `Dialler`: places calls whose webhooks say which call they are about."""
+
+    def __init__(self, clients: PlivoClients, urls: CarrierUrls, max_call_seconds: int) -> None:
+        self._clients = clients
+        self._urls = urls
+        self._max_call_seconds = max_call_seconds
+
+    async def dial(self, account: CarrierAccount, order: DialOrder) -> str:
+        """Places a call; see `Dialler`. Raises: CarrierError."""
+        machine = self._urls.placed("machine", order.call_id) if order.detect_machine else None
+        return await self._clients.of(account).make_call(
+            CallOrder(
+                from_number=order.from_number,
+                to_number=order.to_number,
+                answer_url=self._urls.placed("answer", order.call_id),
+                hangup_url=self._urls.placed("hangup", order.call_id),
+                ring_url=self._urls.placed("ring", order.call_id),
+                machine_detection_url=machine,
+                time_limit_seconds=self._max_call_seconds,
+                ring_timeout_seconds=order.ring_seconds,
+            )
+        )
+
+    def close(self) -> None:
+        """Lets the threads end."""
+        self._clients.close()

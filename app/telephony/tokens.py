@@ -10,7 +10,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from app.calls.ports import StreamClaim
+from app.calls.ports import Announcement, StreamClaim
 from app.errors import Unavailable
 
 STORE_SECONDS: Final = 2.0
@@ -146,3 +146,36 @@ class TransferTargets:
         async with _store():
             number = await self._redis.get("transfer-target:" + carrier_call_id)
         return None if number is None else _text(number)
+
+
+class Announcements:
+    """Sentences that wait to be fetched as audio by the carrier; the unguessable token is what opens one."""
+
+    def __init__(self, redis: Redis, *, ttl_seconds: int = 600) -> None:
+        self._redis = redis
+        self._ttl_seconds = ttl_seconds
+
+    async def put(self, announcement: Announcement) -> str:
+        """Keeps a sentence; returns its token.
+
+        Raises:
+            Unavailable: The store does not answer.
+        """
+        token = secrets.token_urlsafe(24)
+        value = f"{announcement.language}\n{announcement.text}"
+        async with _store():
+            await self._redis.set("announcement:" + token, value, ex=self._ttl_seconds)
+        return token
+
+    async def get(self, token: str) -> Announcement | None:
+        """Returns the sentence, or None when there is none any more.
+
+        Raises:
+            Unavailable: The store does not answer.
+        """
+        async with _store():
+            value = await self._redis.get("announcement:" + token)
+        if value is None:
+            return None
+        language, _, text = _text(value).partition("\n")
+        return Announcement(text, language)

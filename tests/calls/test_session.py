@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ from app.calls.events import CallEvent
 from app.calls.session import CallContext, CallSession
 from app.calls.thinking import Listening, Thinker
 from app.dialogue.engine import DialogueEngine
-from app.dialogue.turn import Action, AgentProfile, DialogueState, ToolResult
+from app.dialogue.turn import Action, ActionKind, AgentProfile, DialogueState, Reply, ToolResult
+from app.dialogue.verification import Factor, FactorCheck, VerificationPolicy
 from app.errors import MessagingError, SpeechWorkerLost
 from app.language.guess import LanguageGuess
 from app.language.loader import PackRegistry
 from app.nlu.understanding import Entity, Understanding
-from app.speech.asr.engine import Transcript
+from app.speech.asr.engine import Alternative, Bias, Transcript
 from app.speech.tts.engine import Voice
 from tests.calls.test_playback import FakeCarrier
 from tests.calls.virtual_time import run
@@ -34,7 +36,12 @@ MEANINGS: Mapping[str, tuple[str, tuple[Entity, ...]]] = {
     "four five": ("inform", (Entity("digits", "45", "four five"),)),
     "do not call me again": ("stop_contact", ()),
     "send it on whatsapp": ("switch_to_whatsapp", ()),
+    "a person please": ("human_agent", ()),
     "haan": ("affirm", ()),
+    "cancel my order": ("cancel_order", ()),
+    "it took too long": ("inform", ()),
+    "four three two one": ("inform", (Entity("digits", "4321", "four three two one"),)),
+    "nine nine nine nine": ("inform", (Entity("digits", "9999", "nine nine nine nine"),)),
     "bye": ("goodbye", ()),
     "": ("silence", ()),
 }
@@ -43,7 +50,9 @@ MEANINGS: Mapping[str, tuple[str, tuple[Entity, ...]]] = {
 class ScriptedThinker(Thinker):
     """Understands what the script says; everything else is real."""
 
-    async def understand(self, transcript: Transcript, state: DialogueState, listening: Listening) -> Understanding:
+    async def understand(
+        self, transcript: Transcript, state: DialogueState, listening: Listening, *_: object
+    ) -> Understanding:
         intent, entities = MEANINGS[transcript.text]
         return Understanding(transcript.text, intent, 0.95, LanguageGuess("en-IN", 0.9), entities)
 
@@ -51,13 +60,20 @@ class ScriptedThinker(Thinker):
 class FakeMouth:
     def __init__(self) -> None:
         self.broken = False
+        self.failures: dict[str, int] = {}
 
     async def prepare(self, phrases: Any, *, pinned: bool = False) -> None:
         if self.broken:
             raise SpeechWorkerLost("gone")
 
     async def speak(self, text: str, voice: Voice) -> AsyncIterator[bytes]:
-        yield text.encode()[:1].ljust(len(text) * 400, b"x")
+        """Fails `failures[text]` times, each time after half of the sentence."""
+        audio = text.encode()[:1].ljust(len(text) * 400, b"x")
+        if self.failures.get(text, 0) > 0:
+            self.failures[text] -= 1
+            yield audio[: len(audio) // 2]
+            raise SpeechWorkerLost("gone")
+        yield audio
 
 
 class FakeEar:
@@ -70,19 +86,22 @@ class FakeEar:
         self.pushed = 0
         self.broken = False
         self.seconds = 0.02
+        self.biases: list[Bias | None] = []
+        self.alternatives: tuple[Alternative, ...] = ()
 
     def push(self, mulaw: bytes) -> None:
         self.pushed += 1
 
-    def begin(self, from_ms: int) -> None:
+    def begin(self, from_ms: int, bias: Bias | None = None) -> None:
         self.open = True
+        self.biases.append(bias)
 
     async def finish(self) -> Transcript:
         assert self.open
         if self.broken:
             raise SpeechWorkerLost("gone")
         await asyncio.sleep(self.seconds)
-        return Transcript(self.text, 0.9, (), True)
+        return Transcript(self.text, 0.9, (), True, alternatives=self.alternatives)
 
     def end(self) -> None:
         self.open = False
@@ -120,24 +139,44 @@ class FakeTools:
     def __init__(self) -> None:
         self.calls: list[Mapping[str, str]] = []
         self.seconds = 0.05
+        self.writes: list[str] = []
+        self.tried: list[str] = []
 
-    async def call(self, name: str, arguments: Mapping[str, str]) -> ToolResult:
-        self.calls.append(arguments)
+    async def verify(self, factor: Factor, value: str) -> FactorCheck:
+        self.tried.append(value)
         await asyncio.sleep(self.seconds)
+        return FactorCheck.MATCHED if value == "4321" else FactorCheck.MISMATCHED
+
+    async def call(self, name: str, arguments: Mapping[str, str], *, key: str | None = None) -> ToolResult:
+        self.calls.append(arguments)
+        if key is not None:
+            self.writes.append(key)
+        await asyncio.sleep(self.seconds)
+        if name == "cancel_order":
+            return ToolResult(True, {"order_id": arguments["order_id"], "status": "cancelled"})
         return ToolResult(True, {"order_id": "4512", "status": "shipped"}, arguments["order_id"] == "4512")
+
+    def offers(self, name: str) -> bool:
+        return name in ("order_status", "cancel_order")
 
 
 class Sink:
     def __init__(self) -> None:
         self.events: list[CallEvent] = []
+        self.recording = True
+        self.caller = bytearray()
 
     def emit(self, event: CallEvent) -> None:
         self.events.append(event)
 
-    def caller_audio(self, mulaw: bytes) -> None: ...
+    def caller_audio(self, mulaw: bytes) -> None:
+        self.caller += mulaw
+
     def agent_audio(self, mulaw: bytes) -> None: ...
     def agent_cleared(self) -> None: ...
-    def stop_recording(self) -> None: ...
+
+    def stop_recording(self) -> None:
+        self.recording = False
 
     def of(self, kind: str) -> list[Mapping[str, Any]]:
         return [event.data for event in self.events if event.kind == kind]
@@ -150,6 +189,7 @@ class LineCarrier(FakeCarrier):
         super().__init__()
         self.hung_up = False
         self.closed = False
+        self.transferred: list[str] = []
         self.line: CallSession | None = None
 
     def send_dtmf(self, digits: str) -> None: ...
@@ -160,6 +200,9 @@ class LineCarrier(FakeCarrier):
             self.line.on_disconnected("stopped")
             await asyncio.sleep(0)
 
+    async def transfer(self, number: str) -> None:
+        self.transferred.append(number)
+
     async def close(self) -> None:
         self.closed = True
 
@@ -167,11 +210,11 @@ class LineCarrier(FakeCarrier):
 class Line:
     """One call under test."""
 
-    def __init__(self) -> None:
+    def __init__(self, profile: AgentProfile = PROFILE) -> None:
         self.ears, self.actions, self.tools, self.sink = FakeEars(), FakeActions(), FakeTools(), Sink()
         self.mouth = FakeMouth()
         thinker = ScriptedThinker(PACKS, None, DialogueEngine(PACKS), self.mouth)  # type: ignore[arg-type]
-        context = CallContext("call_1", "uuid-1", PROFILE, "+919800000001", "en-IN", 600)
+        context = CallContext("call_1", "uuid-1", profile, "+919800000001", "en-IN", 600)
         self.session = CallSession(context, self.ears, thinker, self.tools, self.actions, self.sink)  # type: ignore[arg-type]
         self.ear = self.ears.ears[0]
         self.carrier = LineCarrier()
@@ -239,6 +282,23 @@ def test_an_order_is_looked_up_and_answered() -> None:
         turns = line.sink.of("caller_turn")
         assert [turn["intent"] for turn in turns] == ["order_status", "inform"]
         assert all(turn["stages_ms"]["endpoint"] < 700 for turn in turns)
+        await line.over()
+
+    run(call())
+
+
+def test_the_recogniser_is_told_what_to_expect() -> None:
+    async def call() -> None:
+        line = Line(replace(PROFILE, vocabulary=("Zenfone", "AB-####")))
+        await line.opened()
+        await line.say("where is my order")
+        await line.quiet(20)
+        await line.say("four five one two")
+        first, second = [bias for bias in line.ear.biases if bias is not None][:2]
+        assert {"Zenfone", "AB-####"} <= set(first.phrases) & set(second.phrases)
+        assert first.digits is None
+        assert second.digits is not None and second.digits[0] <= 4 <= second.digits[1]
+        assert ("four", 1) in second.numerals
         await line.over()
 
     run(call())
@@ -337,7 +397,95 @@ def test_a_slow_tool_is_bridged_by_a_sentence() -> None:
         await line.quiet(20)
         texts = line.heard()
         checking = next(i for i, text in enumerate(texts) if text in PACKS.get("en-IN").responses["checking"])
+        (bridge,) = [data for data in line.sink.of("agent_turn") if data["text"] == texts[checking]]
+        assert bridge["complete"], "the answer waits for the end of the sentence"
         assert any("four five one two" in text.lower() for text in texts[checking + 1 :])
+        await line.over()
+
+    run(call())
+
+
+def test_a_tool_that_exceeds_its_patience_is_bridged_before_the_turn_is_late() -> None:
+    async def call() -> None:
+        line = Line(replace(PROFILE, tool_patience_ms={"order_status": 200}))
+        line.tools.seconds = 1.2
+        await line.opened()
+        await line.say("where is my order")
+        await line.quiet(20)
+        await line.say("four five one two", then=2.0)
+        await line.quiet(20)
+        texts = line.heard()
+        checking = next(i for i, text in enumerate(texts) if text in PACKS.get("en-IN").responses["checking"])
+        assert any("four five one two" in text.lower() for text in texts[checking + 1 :])
+        (tool,) = line.sink.of("tool")
+        assert tool["tool"] == "order_status" and tool["ok"] and not tool["write"] and "4512" not in str(tool)
+        await line.over()
+
+    run(call())
+
+
+def test_a_thought_that_is_thrown_away_has_not_written_and_a_yes_writes_once() -> None:
+    async def call() -> None:
+        line = Line(replace(PROFILE, tools=("order_status", "cancel_order")))
+        await line.opened()
+        await line.say("cancel my order")
+        await line.quiet(20)
+        await line.say("four five one two")
+        await line.quiet(20)
+        await line.say("it took too long")
+        await line.quiet(20)
+        assert line.tools.writes == [], "not before the caller confirmed"
+        line.ear.text = "haan"
+        await line.hear(0.95, 0.6)
+        await line.hear(0.02, 0.3)
+        assert line.tools.writes == [], "a pause is not the end of a turn"
+        await line.hear(0.95, 0.5)
+        line.tools.seconds = 0.9
+        await line.hear(0.02, 0.9)
+        assert len(line.tools.writes) == 1
+        await line.hear(0.95, 0.4)
+        await line.hear(0.02, 2.0)
+        await line.quiet(30)
+        assert len(line.tools.writes) == 1, "speech during a write undoes and repeats nothing"
+        assert any("cancelled" in text for text in line.heard())
+        (tool,) = [data for data in line.sink.of("tool") if data["write"]]
+        assert tool["tool"] == "cancel_order" and tool["ok"]
+        await line.over()
+
+    run(call())
+
+
+@pytest.mark.parametrize("keypad", [False, True])
+def test_what_proves_who_calls_is_heard_and_kept_nowhere(keypad: bool) -> None:
+    async def call() -> None:
+        line = Line(replace(PROFILE, verification=VerificationPolicy(tools=("order_status",))))
+        await line.opened()
+        await line.say("where is my order")
+        await line.quiet(20)
+        await line.say("four five one two")
+        await line.quiet(20)
+        assert line.tools.calls == [], "no account data before the caller is verified"
+        line.session.on_audio(b"\x10" * 160)
+        assert line.sink.caller == b"\xff" * 160, "the recording is silent while it is asked for"
+        for secret, words in (("9999", "nine nine nine nine"), ("4321", "four three two one")):
+            if keypad:
+                for key in f"{secret}#":
+                    line.session.on_dtmf(key)
+                await asyncio.sleep(1.0)
+            else:
+                await line.say(words)
+            await line.quiet(30)
+        assert line.tools.tried == ["9999", "4321"], "each try counts once, whatever was thought before"
+        assert line.tools.calls == [{"order_id": "4512"}]
+        assert any("four five one two" in text.lower() for text in line.heard()[-3:])
+        line.session.on_audio(b"\x10" * 160)
+        assert line.sink.caller.count(0x10) == 160, "and not silent any more"
+        so_far = line.session.so_far()
+        assert so_far is not None
+        everything = repr((line.sink.events, so_far.transcript, so_far.request_text, so_far.state.to_json()))
+        for secret in ("9999", "4321", "nine nine", "four three two"):
+            assert secret not in everything
+        assert [data["text"] for data in line.sink.of("caller_turn")][-2:] == ["***", "***"]
         await line.over()
 
     run(call())
@@ -369,6 +517,56 @@ def test_a_failed_handoff_is_said() -> None:
         await line.say("send it on whatsapp")
         await line.quiet(20)
         assert any(text in PACKS.get("en-IN").responses["handoff_whatsapp_failed"] for text in line.heard())
+        await line.over()
+
+    run(call())
+
+
+def test_a_handoff_that_fails_late_is_said_after_the_newer_answer() -> None:
+    async def call() -> None:
+        line = Line()
+        line.actions.broken, line.actions.seconds = True, 4.0
+        await line.opened()
+        await line.say("send it on whatsapp")
+        await line.say("where is my order")
+        await asyncio.sleep(4)
+        await line.quiet(30)
+        heard = line.heard()
+        failed = [i for i, text in enumerate(heard) if text in PACKS.get("en-IN").responses["handoff_whatsapp_failed"]]
+        asked = [i for i, text in enumerate(heard) if text in PACKS.get("en-IN").responses["ask_order_id"]]
+        assert failed and asked and asked[0] < failed[0]
+        await line.over()
+
+    run(call())
+
+
+PHONE = replace(PROFILE, handoff="phone", transfer_number="+918000000009")
+
+
+def test_a_key_pressed_while_being_connected_does_not_lose_the_transfer() -> None:
+    async def call() -> None:
+        line = Line(PHONE)
+        await line.opened()
+        await line.say("a person please", then=1.0)
+        assert line.session._playback.speaking
+        line.session.on_dtmf("1")
+        async with asyncio.timeout(20):
+            await line.running
+        assert line.carrier.transferred == ["+918000000009"]
+        assert line.session.end_reason == "transferred"
+
+    run(call())
+
+
+def test_a_transfer_without_a_carrier_is_not_called_a_transfer() -> None:
+    async def call() -> None:
+        line = Line(PHONE)
+        await line.opened()
+        await line.session._speaker.carry_out(Reply((), (Action(ActionKind.TRANSFER, "human_agent"),)))
+        line.session.on_disconnected("lost")
+        await asyncio.sleep(0.1)
+        assert line.sink.of("stage_failed")[-1] == {"stage": "action:transfer", "code": "no_media_stream"}
+        assert line.session.end_reason is None
         await line.over()
 
     run(call())
@@ -545,6 +743,56 @@ def test_a_failing_ear_does_not_cut_the_disclosures_short(worker_dies: bool) -> 
         disclosed = [data for data in line.sink.of("agent_turn") if data.get("disclosure")]
         assert len(disclosed) == 5 and all(data["complete"] for data in disclosed)
         await line.over()
+
+    run(call())
+
+
+def _third_disclosure() -> str:
+    return PACKS.get("en-IN").disclosures["recording"].text
+
+
+def test_a_voice_that_fails_in_the_opening_says_what_is_owed_again() -> None:
+    async def call() -> None:
+        line = Line()
+        line.mouth.failures[_third_disclosure()] = 1
+        await line.answer()
+        await asyncio.sleep(3)
+        await line.say("where is my order", then=0.5)
+        await asyncio.sleep(5)
+        line.session.on_dtmf("1")
+        await line.quiet(60)
+        disclosed = [data["disclosure"] for data in line.sink.of("agent_turn") if data.get("disclosure")]
+        complete = {
+            data["disclosure"] for data in line.sink.of("agent_turn") if data.get("disclosure") and data["complete"]
+        }
+        assert complete == set(PACKS.get("en-IN").opening)
+        assert disclosed.count("recording") == 2
+        texts = line.heard()
+        turn = next(i for i, event in enumerate(line.sink.events) if event.kind == "caller_turn")
+        last = max(i for i, event in enumerate(line.sink.events) if event.data.get("disclosure"))
+        assert last < turn, "words were answered before the disclosures were heard"
+        assert any(text in PACKS.get("en-IN").responses["technical_problem"] for text in texts)
+        assert line.sink.recording
+        await line.over()
+
+    run(call())
+
+
+def test_a_voice_that_keeps_failing_in_the_opening_ends_in_a_handoff_and_keeps_no_recording() -> None:
+    async def call() -> None:
+        line = Line()
+        line.mouth.failures[_third_disclosure()] = 99
+        await line.answer()
+        await line.say("where is my order", then=0.5)
+        async with asyncio.timeout(60):
+            await line.running
+        assert [action.kind for action in line.actions.performed] == ["handoff_whatsapp"]
+        assert line.carrier.hung_up
+        assert not line.sink.recording
+        assert not line.sink.of("caller_turn"), "a caller who was told nothing must not be served"
+        assert not line.tools.calls
+        half = [data for data in line.sink.of("agent_turn") if data.get("disclosure") == "recording"]
+        assert half and not any(data["complete"] for data in half)
 
     run(call())
 

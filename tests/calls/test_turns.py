@@ -8,6 +8,7 @@ from app.calls.turns import (
     PATIENCE_COMPLETE_MS,
     PATIENCE_MORE_DIGITS_MS,
     PATIENCE_SOME_DIGITS_MS,
+    PATIENCE_TELLING_MS,
     PATIENCE_UNKNOWN_MS,
     WINDOW_MS,
     TurnEventKind,
@@ -126,3 +127,9 @@ def test_patience_follows_what_was_understood() -> None:
     assert patience(understood("affirm"), Expectation.YES_NO, None, resolved=True) == PATIENCE_ANSWERED_MS
     assert patience(understood("order_status"), Expectation.OPEN, None, resolved=True) == PATIENCE_COMPLETE_MS
     assert patience(understood("out_of_scope"), Expectation.OPEN, None, resolved=False) == PATIENCE_UNKNOWN_MS
+
+
+def test_who_tells_an_address_or_a_story_may_think_longer_than_who_says_yes() -> None:
+    told = patience(understood("inform"), Expectation.TEXT, None, resolved=True)
+    assert told == PATIENCE_TELLING_MS > PATIENCE_UNKNOWN_MS
+    assert patience(understood("human_agent"), Expectation.TEXT, None, resolved=True) == PATIENCE_COMPLETE_MS

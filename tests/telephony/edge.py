@@ -12,13 +12,13 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
-from app.calls.ports import CallRecord, Carrier, CarrierAccount, Direction, NumberRoute, StreamClaim
+from app.calls.ports import Announcement, CallRecord, Carrier, CarrierAccount, Direction, NumberRoute, StreamClaim
 from app.errors import AppError, NotFound, Unavailable
 from app.telephony.media import MediaEndpoint
 from app.telephony.metrics import TelephonyMetrics
 from app.telephony.rest import PlivoCallControl, PlivoClients
 from app.telephony.sockets import MediaSocketProtocol
-from app.telephony.tokens import StreamTokens, TransferTargets
+from app.telephony.tokens import Announcements, StreamTokens, TransferTargets
 from app.telephony.webhooks import CarrierUrls, PlivoWebhooks
 from tests.standins.plivo import PlivoStandin
 
@@ -37,6 +37,8 @@ class FakeRegistry:
     records: dict[str, CallRecord] = field(default_factory=dict)
     rung: list[tuple[str, str, Direction, str | None]] = field(default_factory=list)
     told: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    whispered: Announcement | None = None
+    regrets: Announcement | None = None
     refusal: AppError | None = None
 
     async def ring(
@@ -48,6 +50,7 @@ class FakeRegistry:
         to_number: str,
         direction: Direction,
         request_id: str | None = None,
+        placed_as: str | None = None,
     ) -> CallRecord:
         if self.refusal:
             raise self.refusal
@@ -61,8 +64,18 @@ class FakeRegistry:
     async def on_status(self, carrier_call_id: str, fields: Mapping[str, str]) -> None:
         self.told.append((fields["event"], carrier_call_id, dict(fields)))
 
+    async def whisper(self, carrier_call_id: str) -> Announcement | None:
+        return self.whispered
+
+    async def on_transfer_ended(self, carrier_call_id: str, *, reached: bool) -> Announcement | None:
+        self.told.append(("transfer_over", carrier_call_id, {"reached": str(reached)}))
+        return None if reached else self.regrets
+
     async def on_hangup(self, carrier_call_id: str, fields: Mapping[str, str]) -> None:
         self.told.append(("hangup", carrier_call_id, dict(fields)))
+
+    async def on_unanswered(self, route: NumberRoute, placed_as: str, fields: Mapping[str, str]) -> None:
+        self.told.append(("unanswered", placed_as, dict(fields)))
 
     async def on_machine(self, carrier_call_id: str, result: str) -> None:
         self.told.append((result, carrier_call_id, {}))
@@ -171,7 +184,7 @@ class Edge:
         return self.urls.stream(token)
 
 
-async def until(condition: object, seconds: float = 3.0) -> None:
+async def until(condition: object, seconds: float = 20.0) -> None:
     """Waits for a condition of a fake, with a bound."""
     assert callable(condition)
     async with asyncio.timeout(seconds):
@@ -182,6 +195,10 @@ async def until(condition: object, seconds: float = 3.0) -> None:
 async def problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, AppError)
     return JSONResponse({"code": error.code, "detail": error.detail}, error.status)
+
+
+async def _as_bytes(said: Announcement) -> AsyncIterator[bytes]:
+    yield f"{said.language}:{said.text}".encode()
 
 
 def wire(redis: Redis, plivo: PlivoStandin, public_url: str) -> Edge:
@@ -198,6 +215,8 @@ def wire(redis: Redis, plivo: PlivoStandin, public_url: str) -> Edge:
         registry=registry,
         tokens=tokens,
         transfers=transfers,
+        announcements=Announcements(redis),
+        speak=_as_bytes,
         metrics=metrics,
         max_call_seconds=600,
     )

@@ -6,9 +6,11 @@ import pytest
 
 from app.calls.ports import CarrierAccount, StreamClaim
 from app.errors import CarrierError
+from app.outbound.ports import DialOrder
 from app.simulate.carrier import Parties, SimulatedCall
 from app.telephony import rest as room
-from app.telephony.rest import CallOrder, PlivoClients, PlivoRest
+from app.telephony.rest import CallOrder, PlivoClients, PlivoDialler, PlivoRest
+from app.telephony.webhooks import CarrierUrls
 from tests.standins.plivo import PlivoStandin
 from tests.telephony.edge import AUTH_ID, AUTH_TOKEN, CALLER, OUR_NUMBER, Edge, until
 
@@ -137,7 +139,7 @@ async def test_a_whole_call_that_the_agent_ends(edge: Edge) -> None:
     await carrier.start_recording()
     await carrier.stop_recording()
     await carrier.hang_up()
-    ending = await asyncio.wait_for(call.wait_ended(), 3)
+    ending = await asyncio.wait_for(call.wait_ended(), 20)
     assert ending.source == "API Request" and call.faults == []
     assert edge.call.gone == ["closed"]
     kinds = edge.registry.kinds()
@@ -158,7 +160,7 @@ async def test_a_transfer_from_the_live_call(edge: Edge) -> None:
 async def test_when_we_close_the_socket_the_call_ends(edge: Edge) -> None:
     call = await ring(edge)
     await edge.call.carrier.close()
-    assert (await asyncio.wait_for(call.wait_ended(), 3)).code == 4010
+    assert (await asyncio.wait_for(call.wait_ended(), 20)).code == 4010
 
 
 async def test_a_dropped_line_resumes_the_same_session(edge: Edge) -> None:
@@ -179,3 +181,24 @@ async def test_a_call_without_an_account_cannot_be_driven(edge: Edge) -> None:
         await edge.call.carrier.hang_up()
     assert caught.value.code == "carrier_account_missing"
     assert edge.live.claims[0] == StreamClaim("call_0", "ten_1", edge.live.claims[0].carrier_call_id)
+
+
+async def test_a_placed_call_carries_its_id_in_every_address(standin: PlivoStandin) -> None:
+    async def engaged(_: SimulatedCall) -> str:
+        return "busy"
+
+    standin.pickup = engaged
+    clients = PlivoClients(standin.url)
+    dialler = PlivoDialler(clients, CarrierUrls("http://127.0.0.1:9"), 600)
+    request_id = await dialler.dial(ACCOUNT, DialOrder("call_7", OUR_NUMBER, CALLER, 40, detect_machine=True))
+    ((method, path, fields),) = standin.requests
+    assert request_id and (method, path) == ("POST", f"/v1/Account/{AUTH_ID}/Call/")
+    for name, field in (
+        ("answer", "answer_url"),
+        ("hangup", "hangup_url"),
+        ("ring", "ring_url"),
+        ("machine", "machine_detection_url"),
+    ):
+        assert fields[field] == f"http://127.0.0.1:9/v1/plivo/{name}?placed_as=call_7"
+    assert (fields["time_limit"], fields["ring_timeout"], fields["machine_detection"]) == (600, 40, "true")
+    dialler.close()

@@ -40,7 +40,7 @@ async def started(edge: Edge, token: str | None = None) -> ClientConnection:
     return socket
 
 
-async def close_code(socket: ClientConnection, seconds: float = 4.0) -> int | None:
+async def close_code(socket: ClientConnection, seconds: float = 20.0) -> int | None:
     async with asyncio.timeout(seconds):
         try:
             while True:

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from starlette.requests import Request
 
-from app.calls.ports import CarrierAccount, Direction
+from app.calls.ports import Announcement, CallDeclined, CarrierAccount, Direction
 from app.errors import Conflict, PayloadTooLarge, Unavailable
 from app.simulate.wire import check_stream, read_answer, signed
 from app.telephony.form import e164, read
@@ -105,6 +105,19 @@ async def test_a_refused_call_is_hung_up(
     assert (element.name, element.attributes["reason"]) == ("Hangup", reason)
 
 
+async def test_who_is_declined_hears_why_and_is_joined_to_a_person_where_there_is_one(
+    carrier: Carrier, edge: Edge
+) -> None:
+    said = Announcement("nobody is here", "en-IN")
+    edge.registry.refusal = CallDeclined("a draft", said, None)
+    play, hang_up = read_answer((await carrier.post("answer")).content)
+    assert (play.name, hang_up.name) == ("Play", "Hangup")
+    edge.registry.refusal = CallDeclined("a draft", said, "+918099999999")
+    play, dial = read_answer((await carrier.post("answer")).content)
+    assert (play.name, dial.name) == ("Play", "Dial")
+    assert edge.registry.rung == [], "no call was taken"
+
+
 @pytest.mark.parametrize("name", ["answer", "hangup", "ring", "status", "machine", "recording", "transfer/call_0"])
 async def test_nothing_is_done_without_the_right_signature(carrier: Carrier, edge: Edge, name: str) -> None:
     fields = {"Machine": "true", "RecordUrl": "https://r.example/1.wav"}
@@ -188,7 +201,7 @@ async def test_a_transfer_dials_the_noted_number_only(carrier: Carrier, edge: Ed
     assert dial.attributes["callerId"] == OUR_NUMBER[1:]
     await carrier.http.post(dial.attributes["action"], data={})
     await carrier.post("transfer-ended", DialStatus="completed")
-    assert edge.registry.kinds() == ["transfer_ended"]
+    assert edge.registry.kinds() == ["transfer_ended", "transfer_over"]
 
 
 @pytest.mark.parametrize("uuid", ["", "x" * 65, "../etc", "a b"])
@@ -254,3 +267,43 @@ async def test_another_tenants_number_cannot_end_a_call(
     response = await carrier.post("answer", CallStatus="completed")
     assert (response.status_code, response.json()["code"]) == (403, "bad_signature")
     assert not edge.registry.told
+
+
+async def test_a_person_hears_a_whisper_before_the_caller_is_joined(carrier: Carrier, edge: Edge) -> None:
+    await carrier.post("answer")
+    edge.registry.whispered = Announcement("A caller is on the line.", "en-IN")
+    await edge.transfers.put(UUID, "+919800000001")
+    (dial,) = read_answer((await carrier.post("transfer/call_0")).content)
+    (play,) = read_answer((await carrier.http.post(dial.attributes["confirmSound"])).content)
+    assert play.name == "Play" and play.text is not None
+    audio = await carrier.http.get(play.text)
+    assert audio.headers["content-type"] == "audio/wav"
+    assert audio.content.endswith(b"en-IN:A caller is on the line.") and audio.content.startswith(b"RIFF")
+    assert (await carrier.http.get(edge.urls.hook("say/guessed"))).status_code == 404
+
+
+@pytest.mark.parametrize("status", ["busy", "no-answer", "timeout", "failed", "cancel"])
+async def test_a_caller_whom_nobody_answered_hears_how_it_goes_on(carrier: Carrier, edge: Edge, status: str) -> None:
+    await carrier.post("answer")
+    edge.registry.regrets = Announcement("Nobody was there. I wrote to you.", "hi-IN")
+    play, end = read_answer((await carrier.post("transfer-ended", DialStatus=status)).content)
+    assert (play.name, end.name) == ("Play", "Hangup")
+    (end,) = read_answer((await carrier.post("transfer-ended", DialStatus="completed")).content)
+    assert end.name == "Hangup"
+
+
+async def test_a_placed_call_that_nobody_answers_is_told_by_our_number_and_its_own_id(
+    carrier: Carrier, edge: Edge
+) -> None:
+    outbound = {"From": OUR_NUMBER[1:], "To": CALLER[1:], "Direction": "outbound"}
+    address = "{}?placed_as=call_1"
+    assert (await carrier.post(address.format("ring"), CallStatus="ringing", **outbound)).status_code == 204
+    ended = {"CallStatus": "busy", "HangupCause": "USER_BUSY", **outbound}
+    assert (await carrier.post(address.format("hangup"), **ended)).status_code == 204
+    assert [(kind, who, fields["event"]) for kind, who, fields in edge.registry.told] == [
+        ("unanswered", "call_1", "ring"),
+        ("unanswered", "call_1", "hangup"),
+    ]
+    posed = {**ended, "Direction": "inbound", "From": CALLER[1:], "To": OUR_NUMBER[1:]}
+    await carrier.post(address.format("hangup"), **posed)
+    assert edge.registry.kinds().count("unanswered") == 2, "a call to us is none of ours, whatever its address says"
