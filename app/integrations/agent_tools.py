@@ -1,37 +1,93 @@
-"""Gives each agent its tools: the tenant's address and token, the agent's URL, and breakers shared by all its calls."""
+"""Gives each conversation its tools: the agent's endpoints, with what all conversations of the process share."""
+
+from collections.abc import Mapping
 
 import httpx
 
 from app.agents.models import Agent
-from app.integrations.http_tools import Breaker, HttpTools, ToolEndpoint
+from app.agents.service import AgentService
+from app.audit.log import AuditLog
+from app.changes.rules import ChangeRules
+from app.conversations.ports import MessageOutbox, Topics
+from app.conversations.service import ConversationService
+from app.dialogue.agents import Caller
+from app.dialogue.turn import Tools
+from app.integrations.approvals import Approvals, Publish
+from app.integrations.caller_tools import CallerTools, ToolDesk
+from app.integrations.callers import CallerChecks
+from app.integrations.endpoints_of import Endpoints
+from app.integrations.http_calls import HttpCalls
+from app.integrations.ledger import WriteLedger
+from app.integrations.metrics import ToolMetrics
+from app.integrations.notices import Notices
+from app.integrations.reads import Reads
+from app.integrations.tasks import ToolJobs
+from app.integrations.tool_contracts import ToolContracts
+from app.integrations.writes import Writes
 from app.kit.clock import Clock
+from app.kit.crypto import MasterKey
+from app.kit.jobs import JobFunction, Jobs
+from app.kit.mongo import Database
+from app.kit.sealed import SealedText
+from app.language.packs import Pack
 from app.tenants.credentials import CredentialService
-
-_MAX_TENANTS = 10_000
 
 
 class ToolFactory:
-    """Makes `HttpTools` for a call or a chat of an agent."""
+    """Makes the tools of a call or a chat, and owns what they share.
+
+    Attributes:
+        approvals: For the routes.
+        metrics: For /metrics.
+    """
 
     def __init__(
-        self, client: httpx.AsyncClient, credentials: CredentialService, clock: Clock, timeout_seconds: float = 0.2
+        self,
+        *,
+        client: httpx.AsyncClient,
+        contracts: ToolContracts,
+        credentials: CredentialService,
+        agents: AgentService,
+        conversations: ConversationService,
+        outbox: MessageOutbox,
+        packs: Mapping[str, Pack],
+        topics: Topics,
+        database: Database,
+        sealed: SealedText,
+        master: MasterKey,
+        audit: AuditLog,
+        jobs: Jobs,
+        clock: Clock,
+        publish: Publish,
+        rules: ChangeRules,
     ) -> None:
         self._client = client
-        self._credentials = credentials
-        self._clock = clock
-        self._timeout_seconds = timeout_seconds
-        self._breakers: dict[str, dict[str, Breaker]] = {}
+        self._endpoints = Endpoints(contracts, credentials)
+        self.metrics = ToolMetrics()
+        calls = HttpCalls(client, clock, self.metrics)
+        self._reads = Reads(calls, clock)
+        notices = Notices(agents, conversations, outbox, packs, topics, clock)
+        ledger = WriteLedger(database, sealed, clock)
+        writes = Writes(ledger, calls, self._reads, agents, self._endpoints, notices, audit)
+        self.approvals = Approvals(database, sealed, audit, jobs, clock, publish, rules)
+        self.checks = CallerChecks(database, master, clock)
+        self._desk = ToolDesk(self._reads, writes, self.checks, self.approvals, self.metrics)
+        self._jobs = ToolJobs(self.approvals, writes, agents, self._endpoints, notices)
 
-    async def tools_of(self, agent: Agent) -> HttpTools:
-        """Returns the agent's tools; without an address they answer that the system failed."""
-        account = await self._credentials.tools(agent.tenant_id)
-        endpoints = {}
-        if account is not None and agent.order_status is not None:
-            url = agent.order_status.url or f"{account.base_url}/orders/{{order_id}}"
-            endpoints["order_status"] = ToolEndpoint(
-                "order_status", url, account.base_url, account.bearer_token, self._timeout_seconds
-            )
-        if len(self._breakers) >= _MAX_TENANTS and agent.tenant_id not in self._breakers:
-            self._breakers.pop(next(iter(self._breakers)))
-        breakers = self._breakers.setdefault(agent.tenant_id, {})
-        return HttpTools(self._client, endpoints, breakers, self._clock)
+    async def tools_of(self, agent: Agent, caller: Caller) -> CallerTools:
+        """Returns the agent's tools as this caller may use them."""
+        return CallerTools(self._desk, agent, await self._endpoints.of(agent), caller)
+
+    def expect(self, tools: Tools) -> None:
+        """Somebody rings: begins to ask who it is."""
+        if isinstance(tools, CallerTools):
+            tools.expect()
+
+    def job_functions(self) -> Mapping[str, JobFunction]:
+        """Returns the room's jobs by name."""
+        return self._jobs.functions()
+
+    async def aclose(self) -> None:
+        """Ends what is under way; a write that is cut off is tried again with its key."""
+        await self._reads.aclose()
+        await self._client.aclose()

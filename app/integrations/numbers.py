@@ -1,6 +1,6 @@
 """Finds the tenant of a ringing number, with the carrier account it came through."""
 
-from app.agents.service import PhoneNumberService
+from app.agents.phone_numbers import PhoneNumberService
 from app.calls.ports import NumberRoute
 from app.tenants.credentials import CredentialService
 
