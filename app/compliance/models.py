@@ -33,7 +33,8 @@ class ConsentEntry:
     """One line of the ledger; lines are added, never changed.
 
     `evidence` says how we know: call id, offset in the audio, the words, or the message id. `wording` is what the
-    person was told or asked, when anything was.
+    person was told or asked, when anything was. A grant may end at `expires_at`;
+    `given_at` is when it was given, where that was before `at`, when it was recorded.
     """
 
     consent_id: str
@@ -45,6 +46,8 @@ class ConsentEntry:
     language: str | None = None
     wording: str | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    expires_at: datetime | None = None
+    given_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from app.compliance.models import ConsentChannel, Decision, Purpose, Suppression
 from app.errors import Conflict
 from app.kit.clock import Clock
 from app.kit.mongo import Database, IndexSpec
+from app.kit.redaction import Redact, redact_figures, redacted
+from app.webhooks.models import EventType, Publish
 
 COLLECTION = "suppressions"
 INDEXES = (IndexSpec(COLLECTION, (("tenant_id", 1), ("phone", 1), ("channel", 1)), unique=True),)
@@ -18,11 +20,21 @@ EVERY_CHANNEL = (ConsentChannel.CALL, ConsentChannel.WHATSAPP)
 class Suppressions:
     """Writes and reads opt-outs; each one also withdraws the consents and leaves a line in the audit log."""
 
-    def __init__(self, database: Database, ledger: ConsentLedger, audit: AuditLog, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        ledger: ConsentLedger,
+        audit: AuditLog,
+        clock: Clock,
+        publish: Publish | None = None,
+        redact: Redact = redact_figures,
+    ) -> None:
         self._database = database
         self._ledger = ledger
         self._audit = audit
         self._clock = clock
+        self._publish = publish
+        self._redact = redact
 
     async def opt_out(
         self,
@@ -53,7 +65,7 @@ class Suppressions:
                 "phone": phone,
                 "channel": channel.value,
                 "since": self._clock.now(),
-                "evidence": dict(evidence),
+                "evidence": redacted(dict(evidence), self._redact),
             }
             try:
                 await collection.insert_one(document)
@@ -68,7 +80,40 @@ class Suppressions:
         if added:
             data = {"channels": [channel.value for channel in added], "evidence": dict(evidence)}
             await self._audit.record(tenant_id, "customer", "contact.opted_out", phone, data)
+            if self._publish is not None:
+                told = {"phone": phone, "channels": data["channels"]}
+                await self._publish(tenant_id, EventType.CONTACT_OPTED_OUT, told)
         return bool(added)
+
+    async def no_marketing(
+        self,
+        tenant_id: str,
+        phone: str,
+        channel: ConsentChannel,
+        evidence: Mapping[str, Any],
+        *,
+        language: str | None = None,
+    ) -> bool:
+        """Keeps that a person wants no marketing on a channel; service goes on. Returns whether that is new."""
+        known = await self._ledger.latest(tenant_id, phone, channel, Purpose.MARKETING)
+        if known is not None and known.decision is Decision.WITHDRAWN:
+            return False
+        await self._ledger.record(
+            tenant_id, phone, channel, Purpose.MARKETING, Decision.WITHDRAWN, evidence=evidence, language=language
+        )
+        return True
+
+    async def share(self, tenant_id: str, addresses: Sequence[str]) -> None:
+        """Extends the opt-outs of one address to the others, as they turned out to be of one person."""
+        for channel in EVERY_CHANNEL:
+            found = [await self.find(tenant_id, address, channel) for address in addresses]
+            known = next((suppression for suppression in found if suppression is not None), None)
+            if known is None:
+                continue
+            evidence = {**known.evidence, "same_person_since": self._clock.now().isoformat()}
+            for address, suppression in zip(addresses, found, strict=True):
+                if suppression is None:
+                    await self.opt_out(tenant_id, address, [channel], evidence)
 
     async def restore(self, tenant_id: str, phone: str, channel: ConsentChannel, evidence: Mapping[str, Any]) -> bool:
         """Lifts an opt-out because the person asked for it; returns whether there was one."""
