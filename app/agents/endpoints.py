@@ -1,42 +1,40 @@
-"""The doors of agents and phone numbers."""
+"""The doors of agents."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
-from app.agents.schemas import (
-    AgentCreate,
-    AgentPatch,
-    AgentView,
-    PhoneNumberCreate,
-    PhoneNumberPatch,
-    PhoneNumberView,
-)
-from app.agents.service import AgentService, PhoneNumberService
+from app.agents.lifecycle import Lifecycle
+from app.agents.models import Agent
+from app.agents.schemas import AgentCreate, AgentPatch, AgentView
+from app.agents.service import AgentService
 from app.auth.guard import holding
 from app.auth.models import AuthSubject
 from app.auth.replay import respond
+from app.changes.endpoints import HELD, answered, held
+from app.errors import FieldError, Unprocessable
+from app.kit.etag import IfMatch, tag
 from app.kit.idempotency import IdempotencyKey, Outcome
 from app.kit.pagination import Page, Paging
 from app.kit.problem import responses
+from app.kit.wiring import service
 
 router = APIRouter(responses=responses(401, 403, 422, 429, 503))
 
 ReadAgents = Annotated[AuthSubject, Depends(holding("agents:read"))]
 WriteAgents = Annotated[AuthSubject, Depends(holding("agents:write"))]
-ReadNumbers = Annotated[AuthSubject, Depends(holding("phone_numbers:read"))]
-WriteNumbers = Annotated[AuthSubject, Depends(holding("phone_numbers:write"))]
+
+_agents = service("agents", AgentService)
 
 
-def _agents(request: Request) -> AgentService:
-    service: AgentService = request.app.state.services.agents
-    return service
+async def _check_flows(request: Request, tenant_id: str, flow_set: str | None) -> None:
+    if flow_set is not None and not await request.app.state.services.flows.known(tenant_id, flow_set):
+        place = FieldError("/body/flow_set", f"no version of {flow_set} is live; publish one first, or give null")
+        raise Unprocessable("the agent's flows do not serve", errors=[place])
 
 
-def _numbers(request: Request) -> PhoneNumberService:
-    service: PhoneNumberService = request.app.state.services.phone_numbers
-    return service
+_lifecycle = service("lifecycle", Lifecycle)
 
 
 @router.post(
@@ -46,7 +44,7 @@ def _numbers(request: Request) -> PhoneNumberService:
     tags=["agents"],
     status_code=201,
     response_model=AgentView,
-    responses=responses(409),
+    responses={**responses(409), **HELD},
 )
 async def create_agent(
     request: Request, subject: WriteAgents, body: AgentCreate, idempotency_key: IdempotencyKey = None
@@ -54,6 +52,9 @@ async def create_agent(
     """Creates an agent; each of its languages must have a pack."""
 
     async def create() -> Outcome:
+        await _check_flows(request, subject.tenant_id, body.flow_set)
+        if (kept := await held(request, subject, "agent.create", subject.tenant_id, body)) is not None:
+            return kept
         agent = await _agents(request).create(subject.tenant_id, subject.key_id, body.values())
         return Outcome(201, AgentView.of(agent).model_dump(mode="json"))
 
@@ -75,9 +76,11 @@ async def list_agents(request: Request, subject: ReadAgents, paging: Paging) -> 
     tags=["agents"],
     responses=responses(404),
 )
-async def get_agent(request: Request, subject: ReadAgents, agent_id: str) -> AgentView:
-    """Shows one agent."""
-    return AgentView.of(await _agents(request).get(subject.tenant_id, agent_id))
+async def get_agent(request: Request, response: Response, subject: ReadAgents, agent_id: str) -> AgentView:
+    """Shows one agent; its `ETag` is for the `If-Match` of a change."""
+    view = AgentView.of(await _agents(request).get(subject.tenant_id, agent_id))
+    tag(response, view)
+    return view
 
 
 @router.patch(
@@ -85,12 +88,27 @@ async def get_agent(request: Request, subject: ReadAgents, agent_id: str) -> Age
     operation_id="update_agent",
     summary="Change a voice agent",
     tags=["agents"],
-    responses=responses(404),
+    response_model=AgentView,
+    responses={**responses(404, 409, 412), **HELD},
 )
-async def update_agent(request: Request, subject: WriteAgents, agent_id: str, body: AgentPatch) -> AgentView:
+async def update_agent(
+    request: Request, response: Response, subject: WriteAgents, agent_id: str, body: AgentPatch, seen: IfMatch
+) -> AgentView | JSONResponse:
     """Changes the fields that are named; calls under way keep what they began with."""
-    agent = await _agents(request).update(subject.tenant_id, subject.key_id, agent_id, body.values())
-    return AgentView.of(agent)
+    if seen.asked:
+        seen.check(AgentView.of(await _agents(request).get(subject.tenant_id, agent_id)))
+    await _check_flows(request, subject.tenant_id, body.flow_set)
+    if (kept := await held(request, subject, "agent.update", agent_id, body)) is not None:
+        return answered(kept)
+
+    def accept(agent: Agent) -> None:
+        seen.check(AgentView.of(agent))
+
+    view = AgentView.of(
+        await _agents(request).update(subject.tenant_id, subject.key_id, agent_id, body.values(), accept)
+    )
+    tag(response, view)
+    return view
 
 
 @router.delete(
@@ -99,79 +117,12 @@ async def update_agent(request: Request, subject: WriteAgents, agent_id: str, bo
     summary="Delete a voice agent",
     tags=["agents"],
     status_code=204,
-    responses=responses(404, 409),
+    responses={**responses(404, 409), **HELD},
 )
 async def delete_agent(request: Request, subject: WriteAgents, agent_id: str) -> Response:
     """Deletes an agent at which no number rings."""
+    if (kept := await held(request, subject, "agent.delete", agent_id)) is not None:
+        return answered(kept)
     await _agents(request).delete(subject.tenant_id, subject.key_id, agent_id)
-    return Response(status_code=204)
-
-
-@router.post(
-    "/phone-numbers",
-    operation_id="create_phone_number",
-    summary="Let a number ring at an agent",
-    tags=["phone numbers"],
-    status_code=201,
-    response_model=PhoneNumberView,
-    responses=responses(404, 409),
-)
-async def create_phone_number(
-    request: Request, subject: WriteNumbers, body: PhoneNumberCreate, idempotency_key: IdempotencyKey = None
-) -> JSONResponse:
-    """Adds a number; it must not be in use by any tenant."""
-
-    async def create() -> Outcome:
-        entry = await _numbers(request).create(subject.tenant_id, subject.key_id, body.number, body.agent_id)
-        return Outcome(201, PhoneNumberView.of(entry).model_dump(mode="json"))
-
-    return await respond(request, subject.tenant_id, idempotency_key, create)
-
-
-@router.get("/phone-numbers", operation_id="list_phone_numbers", summary="List phone numbers", tags=["phone numbers"])
-async def list_phone_numbers(request: Request, subject: ReadNumbers, paging: Paging) -> Page[PhoneNumberView]:
-    """Lists the tenant's numbers, newest first."""
-    found, more = await _numbers(request).page(subject.tenant_id, paging.limit, paging.starting_after)
-    data = [PhoneNumberView.of(entry) for entry in found]
-    return Page(data=data, has_more=more, next_cursor=data[-1].id if more else None)
-
-
-@router.get(
-    "/phone-numbers/{number_id}",
-    operation_id="get_phone_number",
-    summary="Show a phone number",
-    tags=["phone numbers"],
-    responses=responses(404),
-)
-async def get_phone_number(request: Request, subject: ReadNumbers, number_id: str) -> PhoneNumberView:
-    """Shows one number."""
-    return PhoneNumberView.of(await _numbers(request).get(subject.tenant_id, number_id))
-
-
-@router.patch(
-    "/phone-numbers/{number_id}",
-    operation_id="update_phone_number",
-    summary="Let a number ring elsewhere",
-    tags=["phone numbers"],
-    responses=responses(404),
-)
-async def update_phone_number(
-    request: Request, subject: WriteNumbers, number_id: str, body: PhoneNumberPatch
-) -> PhoneNumberView:
-    """Moves a number to another agent of the tenant."""
-    entry = await _numbers(request).move(subject.tenant_id, subject.key_id, number_id, body.agent_id)
-    return PhoneNumberView.of(entry)
-
-
-@router.delete(
-    "/phone-numbers/{number_id}",
-    operation_id="delete_phone_number",
-    summary="Give a number back",
-    tags=["phone numbers"],
-    status_code=204,
-    responses=responses(404),
-)
-async def delete_phone_number(request: Request, subject: WriteNumbers, number_id: str) -> Response:
-    """Removes a number; calls to it are no longer ours."""
-    await _numbers(request).delete(subject.tenant_id, subject.key_id, number_id)
+    await _lifecycle(request).forget(subject.tenant_id, agent_id)
     return Response(status_code=204)

@@ -1,45 +1,20 @@
-"""Agents and numbers on the wire."""
+"""Agents on the wire."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-import httpx
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 
-from app.agents.models import Agent, OrderStatusTool, PhoneNumber
+from app.agents.escalation_schemas import EscalationBody
+from app.agents.models import Agent
+from app.agents.tool_schemas import ToolBody, VerificationBody
+from app.agents.vocabulary import MOST_PHRASES, phrase, phrases
+from app.dialogue.hours_schemas import HoursBody
 
 E164 = Annotated[str, Field(pattern=r"^\+[1-9]\d{6,14}$", examples=["+918012345678"])]
 LanguageTag = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$", examples=["hi-IN"])]
 
-
-def _tool_url(url: str) -> str:
-    try:
-        parsed = httpx.URL(url.replace("{order_id}", "0"))
-    except httpx.InvalidURL as error:
-        raise ValueError(f"is no URL: {error}") from error
-    if parsed.scheme not in {"http", "https"} or not parsed.host or parsed.userinfo:
-        raise ValueError("must be an http(s) URL without a user name")
-    if url.count("{") != 1 or url.count("}") != 1 or "{order_id}" not in url:
-        raise ValueError("must hold {order_id} once, and no other braces")
-    return url
-
-
-class OrderStatusConfig(BaseModel):
-    """The order look-up. Without a `url` it is `<tools base_url>/orders/{order_id}`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    url: Annotated[str, Field(max_length=500), AfterValidator(_tool_url)] | None = Field(
-        default=None, description="On the origin given by PUT /v1/credentials/tools."
-    )
-
-
-class ToolsConfig(BaseModel):
-    """What the agent may look up."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    order_status: OrderStatusConfig | None = None
+FlowSetName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,47}$", examples=["diwali"])]
 
 
 class AgentCreate(BaseModel):
@@ -54,17 +29,48 @@ class AgentCreate(BaseModel):
     purpose: str = Field(default="support", min_length=1, max_length=100)
     handoff: Literal["whatsapp", "phone"] = "whatsapp"
     transfer_number: E164 | None = None
-    tools: ToolsConfig = ToolsConfig()
-    recording: bool = True
+    tools: dict[str, ToolBody | None] = Field(
+        default={},
+        max_length=64,
+        description="By name, all of them; null leaves one out.",
+        examples=[{"order_status": {}}],
+    )
+    verification: VerificationBody | None = None
+    escalation: EscalationBody = EscalationBody()
+    hours: HoursBody = HoursBody()
+    flow_set: FlowSetName | None = Field(default=None, description="Own flows of the tenant; null: the shipped ones.")
+    recording: StrictBool = True
+    vocabulary: list[Annotated[str, AfterValidator(phrase)]] = Field(
+        default=[],
+        max_length=MOST_PHRASES,
+        description="Words that callers of this business use and formats of its numbers, `#` for a digit; the "
+        "recogniser leans towards them.",
+        examples=[["Zenfone", "Kanchipuram", "AB-####"]],
+    )
+
+    second_opinion: StrictBool = Field(
+        default=False,
+        description="Asks the tenant's language model (PUT /v1/credentials/llm) about words that are not understood.",
+    )
+    replay_first: StrictBool = Field(
+        default=False, description="Own intents go live only after a replay of past calls that passed."
+    )
 
     def values(self) -> dict[str, Any]:
         """Returns the fields of `Agent` that are set."""
-        values = self.model_dump(exclude={"tools"}, exclude_unset=True)
+        values = self.model_dump(exclude={"tools", "verification", "escalation", "hours"}, exclude_unset=True)
         if "languages" in values:
             values["languages"] = tuple(dict.fromkeys(values["languages"]))
+        if "vocabulary" in values:
+            values["vocabulary"] = phrases(values["vocabulary"])
         if "tools" in self.model_fields_set:
-            tool = self.tools.order_status
-            values["order_status"] = OrderStatusTool(tool.url) if tool is not None else None
+            values["tools"] = {name: tool.config() for name, tool in self.tools.items() if tool is not None}
+        if "verification" in self.model_fields_set:
+            values["verification"] = self.verification.policy() if self.verification is not None else None
+        if "escalation" in self.model_fields_set:
+            values["escalation"] = self.escalation.policy()
+        if "hours" in self.model_fields_set:
+            values["hours"] = self.hours.hours()
         return values
 
 
@@ -88,15 +94,21 @@ class AgentView(BaseModel):
     purpose: str
     handoff: Literal["whatsapp", "phone"]
     transfer_number: str | None
-    tools: ToolsConfig
+    tools: dict[str, ToolBody]
+    verification: VerificationBody | None
+    escalation: EscalationBody
+    hours: HoursBody
+    flow_set: str | None
     recording: bool
+    vocabulary: list[str]
+    second_opinion: bool
+    replay_first: bool
     created_at: datetime
     updated_at: datetime
 
     @classmethod
     def of(cls, agent: Agent) -> Self:
         """Returns the wire form."""
-        tool = agent.order_status
         return cls(
             id=agent.agent_id,
             name=agent.name,
@@ -106,39 +118,15 @@ class AgentView(BaseModel):
             purpose=agent.purpose,
             handoff=agent.handoff,
             transfer_number=agent.transfer_number,
-            tools=ToolsConfig(order_status=OrderStatusConfig(url=tool.url) if tool is not None else None),
+            tools={name: ToolBody.of(tool) for name, tool in agent.tools.items()},
+            verification=VerificationBody.of(agent.verification) if agent.verification is not None else None,
+            escalation=EscalationBody.of(agent.escalation),
+            hours=HoursBody.of(agent.hours),
+            flow_set=agent.flow_set,
             recording=agent.recording,
+            vocabulary=list(agent.vocabulary),
+            second_opinion=agent.second_opinion,
+            replay_first=agent.replay_first,
             created_at=agent.created_at,
             updated_at=agent.updated_at,
         )
-
-
-class PhoneNumberCreate(BaseModel):
-    """A number and the agent that answers it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    number: E164
-    agent_id: str = Field(max_length=64)
-
-
-class PhoneNumberPatch(BaseModel):
-    """Another agent for a number."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    agent_id: str = Field(max_length=64)
-
-
-class PhoneNumberView(BaseModel):
-    """A number."""
-
-    id: str = Field(examples=["num_01k4n5c9t2v8x7q6m3b1a0zdef"])
-    number: str
-    agent_id: str
-    created_at: datetime
-
-    @classmethod
-    def of(cls, entry: PhoneNumber) -> Self:
-        """Returns the wire form."""
-        return cls(id=entry.number_id, number=entry.number, agent_id=entry.agent_id, created_at=entry.created_at)

@@ -1,34 +1,29 @@
-"""The doors of tenants, credentials and API keys. They stand in this room because each asks who is there."""
+"""The doors of tenants and API keys. They stand in this room because each asks who is there."""
 
-import ipaddress
+from datetime import timedelta
 from typing import Annotated
 
-import httpx
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
 from app.audit.log import AuditLog
-from app.auth.guard import holding, key_service, operator
+from app.auth.guard import Subject, holding, key_service, operator
 from app.auth.models import SCOPES, AuthSubject
 from app.auth.replay import respond
 from app.auth.schemas import (
     ApiKeyCreate,
     ApiKeyView,
-    CredentialsView,
+    KeyRotation,
     NewApiKeyView,
-    PlivoInput,
     TenantCreate,
     TenantCreated,
     TenantView,
-    ToolsInput,
-    WhatsAppInput,
 )
-from app.errors import FieldError, NotFound, Unprocessable
+from app.errors import FieldError, Forbidden, Unprocessable
 from app.kit.idempotency import IdempotencyKey, Outcome
 from app.kit.pagination import Page, Paging
 from app.kit.problem import responses
-from app.tenants.credentials import CredentialService
-from app.tenants.models import Credentials, Provider
+from app.kit.wiring import service
 from app.tenants.service import TenantService
 
 router = APIRouter(responses=responses(401, 403, 422, 429, 503))
@@ -36,23 +31,17 @@ router = APIRouter(responses=responses(401, 403, 422, 429, 503))
 ReadTenant = Annotated[AuthSubject, Depends(holding("tenant:read"))]
 ReadKeys = Annotated[AuthSubject, Depends(holding("api_keys:read"))]
 WriteKeys = Annotated[AuthSubject, Depends(holding("api_keys:write"))]
-ReadCredentials = Annotated[AuthSubject, Depends(holding("credentials:read"))]
-WriteCredentials = Annotated[AuthSubject, Depends(holding("credentials:write"))]
 
 
-def _tenants(request: Request) -> TenantService:
-    service: TenantService = request.app.state.services.tenants
-    return service
+def _check_grant(subject: AuthSubject, scopes: frozenset[str]) -> None:
+    beyond = sorted(scope for scope in scopes if scope in SCOPES and not subject.may(scope))
+    if beyond:
+        detail = f"the creating key lacks {', '.join(beyond)}"
+        raise Unprocessable("a key cannot give what it lacks", errors=[FieldError("/body/scopes", detail)])
 
 
-def _credentials(request: Request) -> CredentialService:
-    service: CredentialService = request.app.state.services.credentials
-    return service
-
-
-def _audit(request: Request) -> AuditLog:
-    log: AuditLog = request.app.state.services.audit
-    return log
+_tenants = service("tenants", TenantService)
+_audit = service("audit", AuditLog)
 
 
 @router.post(
@@ -98,6 +87,30 @@ async def list_tenants(request: Request, paging: Paging) -> Page[TenantView]:
     return Page(data=data, has_more=more, next_cursor=data[-1].id if more else None)
 
 
+@router.post(
+    "/tenants/{tenant_id}/api-keys",
+    operation_id="create_tenant_api_key",
+    summary="Give a tenant a key that may do everything",
+    tags=["tenants"],
+    status_code=201,
+    response_model=NewApiKeyView,
+    responses=responses(404, 409),
+    dependencies=[Depends(operator)],
+)
+async def create_tenant_api_key(
+    request: Request, tenant_id: str, idempotency_key: IdempotencyKey = None
+) -> JSONResponse:
+    """For a tenant that lost its keys, or whose keys lack the scopes of a later version. Needs the operator's key."""
+
+    async def create() -> Outcome:
+        await _tenants(request).get(tenant_id)
+        key, secret = await key_service(request).create(tenant_id, "operator", "key from the operator")
+        view = NewApiKeyView(**ApiKeyView.of(key).model_dump(), key=secret)
+        return Outcome(201, view.model_dump(mode="json"))
+
+    return await respond(request, "operator", idempotency_key, create)
+
+
 @router.get("/tenant", operation_id="get_own_tenant", summary="Show the key's tenant", tags=["tenants"])
 async def get_own_tenant(request: Request, subject: ReadTenant) -> TenantView:
     """Shows the tenant to which the API key belongs."""
@@ -118,10 +131,7 @@ async def create_api_key(
 ) -> JSONResponse:
     """Creates a key, shown this once; it may do no more than the key that creates it."""
     scopes = frozenset(body.scopes) if body.scopes is not None else subject.scopes
-    beyond = sorted(scope for scope in scopes if scope in SCOPES and not subject.may(scope))
-    if beyond:
-        detail = f"the creating key lacks {', '.join(beyond)}"
-        raise Unprocessable("a key cannot give what it lacks", errors=[FieldError("/body/scopes", detail)])
+    _check_grant(subject, scopes)
 
     async def create() -> Outcome:
         key, secret = await key_service(request).create(
@@ -136,6 +146,37 @@ async def create_api_key(
         return Outcome(201, view.model_dump(mode="json"))
 
     return await respond(request, subject.tenant_id, idempotency_key, create)
+
+
+@router.post(
+    "/api-keys/{key_id}/rotate",
+    operation_id="rotate_api_key",
+    summary="Replace an API key",
+    tags=["api keys"],
+    status_code=201,
+    response_model=NewApiKeyView,
+    responses=responses(404, 409),
+)
+async def rotate_api_key(
+    request: Request,
+    subject: Subject,
+    key_id: str,
+    body: KeyRotation | None = None,
+    idempotency_key: IdempotencyKey = None,
+) -> JSONResponse:
+    """Makes a key, shown this once, that may do the same; a key may replace itself, whatever else it may not do."""
+    if subject.key_id != key_id:
+        if not subject.may("api_keys:write"):
+            raise Forbidden("this API key lacks the scope api_keys:write")
+        _check_grant(subject, (await key_service(request).get(subject.tenant_id, key_id)).scopes)
+    overlap = timedelta(hours=(body or KeyRotation()).overlap_hours)
+
+    async def rotate() -> Outcome:
+        key, secret = await key_service(request).rotate(subject.tenant_id, subject.key_id, key_id, overlap)
+        view = NewApiKeyView(**ApiKeyView.of(key).model_dump(), key=secret)
+        return Outcome(201, view.model_dump(mode="json"))
+
+    return await respond(request, subject.tenant_id, idempotency_key, rotate)
 
 
 @router.get("/api-keys", operation_id="list_api_keys", summary="List API keys", tags=["api keys"])
@@ -158,93 +199,3 @@ async def revoke_api_key(request: Request, subject: WriteKeys, key_id: str) -> R
     """Ends a key; within seconds no process accepts it."""
     await key_service(request).revoke(subject.tenant_id, subject.key_id, key_id)
     return Response(status_code=204)
-
-
-async def _put(request: Request, subject: AuthSubject, credentials: Credentials) -> CredentialsView:
-    masked = await _credentials(request).put(subject.tenant_id, credentials)
-    target = masked.provider.value
-    await _audit(request).record(subject.tenant_id, subject.key_id, "credentials.changed", target)
-    return CredentialsView.of(masked)
-
-
-@router.put(
-    "/credentials/plivo",
-    operation_id="put_plivo_credentials",
-    summary="Set the Plivo account",
-    tags=["credentials"],
-)
-async def put_plivo(request: Request, subject: WriteCredentials, body: PlivoInput) -> CredentialsView:
-    """Stores the account, encrypted under the tenant's key."""
-    return await _put(request, subject, body.credentials())
-
-
-@router.put(
-    "/credentials/whatsapp",
-    operation_id="put_whatsapp_credentials",
-    summary="Set the WhatsApp number",
-    tags=["credentials"],
-    responses=responses(409),
-)
-async def put_whatsapp(request: Request, subject: WriteCredentials, body: WhatsAppInput) -> CredentialsView:
-    """Stores the number and its app, encrypted; point Meta's webhook at /v1/whatsapp/webhook."""
-    return await _put(request, subject, body.credentials())
-
-
-@router.put(
-    "/credentials/tools",
-    operation_id="put_tool_credentials",
-    summary="Set where the tenant's systems answer",
-    tags=["credentials"],
-)
-async def put_tools(request: Request, subject: WriteCredentials, body: ToolsInput) -> CredentialsView:
-    """Stores the only origin that tools may call; in production public and by https."""
-    if request.app.state.services.settings.environment == "production":
-        _check_public(body.base_url)
-    return await _put(request, subject, body.credentials())
-
-
-@router.get(
-    "/credentials/{provider}",
-    operation_id="get_credentials",
-    summary="Show credentials, masked",
-    tags=["credentials"],
-    responses=responses(404),
-)
-async def get_credentials(
-    request: Request, subject: ReadCredentials, provider: Annotated[Provider, Path()]
-) -> CredentialsView:
-    """Shows identifiers in full and the last four characters of secrets."""
-    masked = await _credentials(request).masked(subject.tenant_id, provider)
-    if masked is None:
-        raise NotFound(f"no {provider.value} credentials")
-    return CredentialsView.of(masked)
-
-
-@router.delete(
-    "/credentials/{provider}",
-    operation_id="delete_credentials",
-    summary="Delete credentials",
-    tags=["credentials"],
-    status_code=204,
-    responses=responses(404),
-)
-async def delete_credentials(
-    request: Request, subject: WriteCredentials, provider: Annotated[Provider, Path()]
-) -> Response:
-    """Deletes the tenant's credentials of a provider."""
-    if not await _credentials(request).delete(subject.tenant_id, provider):
-        raise NotFound(f"no {provider.value} credentials")
-    await _audit(request).record(subject.tenant_id, subject.key_id, "credentials.deleted", provider.value)
-    return Response(status_code=204)
-
-
-def _check_public(base_url: str) -> None:
-    """Refuses origins inside our own network; names are not resolved here."""
-    url = httpx.URL(base_url)
-    try:
-        private = not ipaddress.ip_address(url.host).is_global
-    except ValueError:
-        private = url.host == "localhost" or "." not in url.host or url.host.endswith((".local", ".internal"))
-    if private or url.scheme != "https":
-        detail = "must be a public https address"
-        raise Unprocessable("the tools' address is refused", errors=[FieldError("/body/base_url", detail)])

@@ -3,11 +3,25 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-SCOPES = frozenset(
-    f"{resource}:{verb}"
-    for resource in ("agents", "api_keys", "calls", "conversations", "credentials", "phone_numbers", "tenant")
-    for verb in ("read", "write")
+_RESOURCES = (
+    "agents",
+    "api_keys",
+    "approvals",
+    "calls",
+    "changes",
+    "compliance",
+    "conversations",
+    "credentials",
+    "flows",
+    "inbox",
+    "kill_switch",
+    "members",
+    "phone_numbers",
+    "privacy",
+    "tenant",
+    "webhooks",
 )
+SCOPES = frozenset(f"{resource}:{verb}" for resource in _RESOURCES for verb in ("read", "write")) | {"audit:read"}
 
 
 @dataclass(frozen=True, slots=True)

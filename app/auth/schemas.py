@@ -4,14 +4,15 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
 import httpx
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
 from app.auth.models import ApiKey
 from app.tenants.credentials import MaskedCredentials
-from app.tenants.models import PlivoCredentials, Tenant, ToolCredentials, WhatsAppCredentials
+from app.tenants.models import LlmCredentials, PlivoCredentials, Tenant, ToolCredentials, WhatsAppCredentials
+from app.tenants.verification import Check, CheckState
 
 LanguageTag = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$", examples=["hi-IN"])]
-Secret = Annotated[str, Field(min_length=8, max_length=1000)]
+Secret = Annotated[str, Field(min_length=8, max_length=1000, examples=["a-secret-of-your-provider"])]
 
 
 def _origin(url: str) -> str:
@@ -30,8 +31,15 @@ class TenantCreate(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1, max_length=100, examples=["Sundar Stores"])
-    legal_entity: str = Field(min_length=1, max_length=100, description="The name that disclosures speak.")
-    languages: list[LanguageTag] = Field(min_length=1, max_length=20, description="In order of preference.")
+    legal_entity: str = Field(
+        min_length=1,
+        max_length=100,
+        description="The name that disclosures speak.",
+        examples=["Sundar Stores Private Limited"],
+    )
+    languages: list[LanguageTag] = Field(
+        min_length=1, max_length=20, description="In order of preference.", examples=[["hi-IN", "en-IN"]]
+    )
 
 
 class TenantView(BaseModel):
@@ -63,7 +71,15 @@ class ApiKeyCreate(BaseModel):
     name: str = Field(min_length=1, max_length=100, examples=["CRM connector"])
     scopes: list[str] | None = Field(default=None, description="None: everything.", examples=[["conversations:read"]])
     expires_at: AwareDatetime | None = None
-    test: bool = Field(default=False, description="Makes a `vs_test_...` key.")
+    test: StrictBool = Field(default=False, description="Makes a `vs_test_...` key.")
+
+
+class KeyRotation(BaseModel):
+    """How long the old key works beside the new one."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"overlap_hours": 24}})
+
+    overlap_hours: StrictInt = Field(default=24, ge=0, le=720)
 
 
 class ApiKeyView(BaseModel):
@@ -110,7 +126,7 @@ class PlivoInput(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    auth_id: str = Field(min_length=4, max_length=64)
+    auth_id: str = Field(min_length=4, max_length=64, examples=["MAXXXXXXXXXXXXXXXXXX"])
     auth_token: Secret
 
     def credentials(self) -> PlivoCredentials:
@@ -123,7 +139,9 @@ class WhatsAppInput(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    phone_number_id: str = Field(pattern=r"^\d{5,32}$", description="Meta's id of the number, not the number.")
+    phone_number_id: str = Field(
+        pattern=r"^\d{5,32}$", description="Meta's id of the number, not the number.", examples=["106540352242922"]
+    )
     access_token: Secret
     app_secret: Secret
     verify_token: Secret
@@ -141,7 +159,7 @@ class ToolsInput(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    base_url: Annotated[str, Field(max_length=300), AfterValidator(_origin)]
+    base_url: Annotated[str, Field(max_length=300, examples=["https://shop.example.in/api"]), AfterValidator(_origin)]
     bearer_token: Secret | None = None
 
     def credentials(self) -> ToolCredentials:
@@ -149,14 +167,58 @@ class ToolsInput(BaseModel):
         return ToolCredentials(self.base_url, self.bearer_token)
 
 
+class LlmInput(BaseModel):
+    """A language model that gives a second opinion on words that understanding is unsure of."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    base_url: Annotated[
+        str,
+        Field(
+            max_length=300,
+            description="Of an OpenAI-compatible API, without /chat/completions.",
+            examples=["https://api.example.com/v1"],
+        ),
+        AfterValidator(_origin),
+    ]
+    model: str = Field(min_length=1, max_length=100, examples=["a-small-model"])
+    api_key: Secret
+    limit_ms: StrictInt = Field(
+        default=1_200, ge=200, le=3_000, description="Then the call goes on without its answer."
+    )
+
+    def credentials(self) -> LlmCredentials:
+        """Returns the value to store."""
+        return LlmCredentials(self.base_url, self.model, self.api_key, self.limit_ms)
+
+
+class CredentialsCheck(BaseModel):
+    """Whether the provider let us in: `unverified` where it was not asked or did not answer."""
+
+    state: CheckState
+    reason: str = Field(examples=["Plivo let us in"])
+    checked_at: datetime | None
+
+    @classmethod
+    def of(cls, check: Check) -> Self:
+        """Returns the wire form."""
+        return cls(state=check.state, reason=check.reason, checked_at=check.checked_at)
+
+
 class CredentialsView(BaseModel):
     """Stored credentials: identifiers in full, secrets masked."""
 
-    provider: Literal["plivo", "whatsapp", "tools"]
+    provider: Literal["plivo", "whatsapp", "tools", "llm"]
     values: dict[str, str | None] = Field(examples=[{"auth_id": "MAXXXXXXXX", "auth_token": "...3f9c"}])
     updated_at: datetime
+    check: CredentialsCheck = Field(description="What the provider said when it was asked.")
 
     @classmethod
     def of(cls, masked: MaskedCredentials) -> Self:
         """Returns the wire form."""
-        return cls(provider=masked.provider.value, values=dict(masked.values), updated_at=masked.updated_at)
+        return cls(
+            provider=masked.provider.value,
+            values=dict(masked.values),
+            updated_at=masked.updated_at,
+            check=CredentialsCheck.of(masked.check),
+        )

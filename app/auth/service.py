@@ -7,11 +7,11 @@ from typing import Any
 
 from app.audit.log import AuditLog
 from app.auth.models import SCOPES, ApiKey, AuthSubject
-from app.errors import FieldError, NotFound, Unauthorized, Unprocessable
+from app.errors import Conflict, FieldError, NotFound, Unauthorized, Unprocessable
 from app.kit.clock import Clock
 from app.kit.crypto import MasterKey, is_api_key, mint_api_key
 from app.kit.ids import new_id
-from app.kit.mongo import Database, IndexSpec
+from app.kit.mongo import Collection, Database, IndexSpec
 
 COLLECTION = "api_keys"
 INDEXES = (
@@ -74,7 +74,9 @@ class KeyService:
             "name": name,
             "scopes": sorted(wanted),
             "last_four": key.last_four,
+            "created_by": actor,
             "created_at": key.created_at,
+            "live": live,
             "expires_at": expires_at,
             "last_used_at": None,
             "revoked_at": None,
@@ -88,19 +90,56 @@ class KeyService:
         page = await self._database.tenant(tenant_id).collection(COLLECTION).page({}, limit, starting_after)
         return [_key(document) for document in page.data], page.has_more
 
+    async def get(self, tenant_id: str, key_id: str) -> ApiKey:
+        """Returns a key, without the key itself.
+
+        Raises:
+            NotFound: Not this tenant's.
+        """
+        return _key(await self._found(tenant_id, key_id))
+
+    async def rotate(self, tenant_id: str, actor: str, key_id: str, overlap: timedelta) -> tuple[ApiKey, str]:
+        """Makes a key that may do the same and lasts as long; the old one ends after the overlap.
+
+        Args:
+            tenant_id: Whose.
+            actor: Who asks.
+            key_id: The old one.
+            overlap: How long both work; never longer than the old one had left.
+
+        Returns:
+            The new key as stored, and the key itself, which is never shown again.
+
+        Raises:
+            NotFound: Not this tenant's.
+            Conflict: The old one has ended (`key_ended`).
+        """
+        found, now = await self._found(tenant_id, key_id), self._clock.now()
+        old = _key(found)
+        if not old.is_valid(now):
+            raise Conflict("the key was revoked or has expired; create a new one", code="key_ended")
+        lasts = None if old.expires_at is None else now + (old.expires_at - old.created_at)
+        made = await self.create(
+            tenant_id, actor, old.name, scopes=old.scopes, expires_at=lasts, live=found.get("live", True)
+        )
+        ends = now + overlap if old.expires_at is None else min(now + overlap, old.expires_at)
+        await self._rows(tenant_id).update_one({"_id": key_id}, {"$set": {"expires_at": ends}})
+        self._forget(key_id)
+        data = {"successor": made[0].key_id, "ends_at": ends.isoformat()}
+        await self._audit.record(tenant_id, actor, "api_key.rotated", key_id, data)
+        return made
+
     async def revoke(self, tenant_id: str, actor: str, key_id: str) -> None:
         """Ends a key; repeating it changes nothing.
 
         Raises:
             NotFound: Not this tenant's.
         """
-        collection = self._database.tenant(tenant_id).collection(COLLECTION)
-        if await collection.find_one({"_id": key_id}, ["name"]) is None:
-            raise NotFound(f"no API key {key_id}")
-        ended = await collection.find_one_and_update(
+        await self._found(tenant_id, key_id)
+        ended = await self._rows(tenant_id).find_one_and_update(
             {"_id": key_id, "revoked_at": None}, {"$set": {"revoked_at": self._clock.now()}}
         )
-        self._cache = {digest: entry for digest, entry in self._cache.items() if entry[1].key_id != key_id}
+        self._forget(key_id)
         if ended is not None:
             await self._audit.record(tenant_id, actor, "api_key.revoked", key_id)
 
@@ -128,6 +167,18 @@ class KeyService:
     def is_operator(self, secret: str) -> bool:
         """Returns whether `secret` is the operator's key, in constant time."""
         return hmac.compare_digest(secret.encode(), self._operator_key.encode())
+
+    async def _found(self, tenant_id: str, key_id: str) -> dict[str, Any]:
+        found = await self._rows(tenant_id).find_one({"_id": key_id})
+        if found is None:
+            raise NotFound(f"no API key {key_id}")
+        return found
+
+    def _forget(self, key_id: str) -> None:
+        self._cache = {digest: entry for digest, entry in self._cache.items() if entry[1].key_id != key_id}
+
+    def _rows(self, tenant_id: str) -> Collection:
+        return self._database.tenant(tenant_id).collection(COLLECTION)
 
     async def _load(self, digest: str) -> ApiKey:
         found = (

@@ -30,6 +30,7 @@ class Provider(StrEnum):
     PLIVO = "plivo"
     WHATSAPP = "whatsapp"
     TOOLS = "tools"
+    LLM = "llm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,20 @@ class WhatsAppCredentials:
 
 
 @dataclass(frozen=True, slots=True)
+class WhatsAppNumber:
+    """A further number of the tenant; what it does not name is that of the first, and so stays with it.
+
+    `label` is what people call it.
+    """
+
+    phone_number_id: str
+    label: str | None = None
+    business_account_id: str | None = None
+    access_token: str | None = None
+    app_secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCredentials:
     """Where the tenant's own systems answer; `base_url` is the only origin that tools may call."""
 
@@ -59,4 +74,14 @@ class ToolCredentials:
     bearer_token: str | None = None
 
 
-Credentials = PlivoCredentials | WhatsAppCredentials | ToolCredentials
+@dataclass(frozen=True, slots=True)
+class LlmCredentials:
+    """A language model behind an OpenAI-compatible endpoint; `limit_ms` is how long it may take."""
+
+    base_url: str
+    model: str
+    api_key: str
+    limit_ms: int = 1_200
+
+
+Credentials = PlivoCredentials | WhatsAppCredentials | ToolCredentials | LlmCredentials

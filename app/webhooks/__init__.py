@@ -1,0 +1,1 @@
+"""Outgoing webhooks: the tenant's own servers learn what happened, by the Standard Webhooks specification."""

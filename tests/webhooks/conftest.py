@@ -1,0 +1,3 @@
+from tests.house import house, packs
+
+__all__ = ["house", "packs"]
