@@ -3,6 +3,8 @@
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 
 import structlog
 
@@ -20,6 +22,7 @@ from app.conversations.models import (
     Reach,
 )
 from app.conversations.ports import MessageOutbox, OutboxState, Topics
+from app.conversations.routing import Router
 from app.conversations.service import ConversationService
 from app.errors import AppError, Conflict
 from app.kit.clock import Clock
@@ -43,6 +46,7 @@ class Handoff:
         packs: BCP-47 tag -> pack, for templates and fallbacks.
         topics: What the call was about, in words.
         clock: Time.
+        router: Finds the person who goes on.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class Handoff:
         packs: Mapping[str, Pack],
         topics: Topics,
         clock: Clock,
+        router: Router,
     ) -> None:
         self._conversations = conversations
         self._outbox = outbox
@@ -64,6 +69,7 @@ class Handoff:
         self._packs = packs
         self._topics = topics
         self._clock = clock
+        self._router = router
 
     async def request(
         self,
@@ -98,12 +104,81 @@ class Handoff:
                 )
             refusal = await self._refusal(*kept, call)
             if refusal is not None:
+                data = {"call_id": call.call_id, "reason": call.reason, "status": refusal.status.value}
+                await self._audit.record(tenant_id, "caller", "handoff.refused", kept[1].conversation_id, data)
                 return refusal
             return await self._send(kept[1], call, self._parameters(call, entity_name, languages), wait_seconds)
         except AppError as error:
             _log.warning(
                 "handoff.failed", tenant_id=tenant_id, call_id=call.call_id, code=error.code, reason=error.detail
             )
+            return HandoffResult(HandoffStatus.FAILED, error.detail)
+
+    async def keep(self, tenant_id: str, phone: str, call: CallContext, what: str) -> Conversation | None:
+        """Keeps a call for a person who is about to be joined, or will call back: all that is known, beforehand.
+
+        Args:
+            tenant_id: Whose call.
+            phone: The caller's number, E.164.
+            call: What the call knows.
+            what: For the record: transfer, callback or ticket.
+
+        Returns:
+            The conversation in which the person finds it; None where the number is withheld.
+        """
+        kept = await self._keep(tenant_id, phone, call, Owner.PERSON)
+        data = {"call_id": call.call_id, "reason": call.reason, "trigger": call.escalation.get("trigger")}
+        target = call.call_id if kept is None else kept[1].conversation_id
+        await self._audit.record(tenant_id, "caller", f"handoff.{what}", target, data)
+        return None if kept is None else kept[1]
+
+    async def go_on(
+        self,
+        tenant_id: str,
+        phone: str,
+        call: CallContext,
+        *,
+        template: str,
+        entity_name: str,
+        languages: Sequence[str] = (),
+        about: Mapping[str, str] | None = None,
+    ) -> HandoffResult:
+        """Goes on in WhatsApp after a call that broke off (`follow_up`) or that nobody answered (`missed_call`).
+
+        Nobody asked for it on this call, so that only a contact who agreed to service messages before gets one.
+
+        Args:
+            tenant_id: Whose call.
+            phone: The contact's number, E.164.
+            call: What the call knows.
+            template: Which.
+            entity_name: Who writes, as the template names it.
+            languages: The tenant's fallback order after the contact's language.
+            about: Language -> what the call was about; otherwise the packs' words for its matter.
+
+        Returns:
+            What became of it; never raises for a store or a provider that fails.
+        """
+        try:
+            contact = await self._conversations.contact_for(tenant_id, phone)
+            conversation = await self._conversations.open_for(contact, language=call.language, agent_id=call.agent_id)
+            agreed = await self._ledger.latest(tenant_id, phone, ConsentChannel.WHATSAPP, Purpose.SERVICE)
+            if agreed is None or agreed.decision is not Decision.GRANTED:
+                detail = "the contact has not agreed to WhatsApp messages"
+                return HandoffResult(HandoffStatus.NO_CONSENT, detail, conversation.conversation_id)
+            evidence = replace(call, request_text=str(agreed.evidence.get("words") or "agreed before"))
+            refusal = await self._refusal(contact, conversation, evidence)
+            parameters = self._parameters(call, entity_name, languages, template, about or {})
+            if refusal is not None or not parameters:
+                return refusal or HandoffResult(HandoffStatus.FAILED, f"no language pack has the template {template}")
+            outbox_id = await self._outbox.add_template(
+                conversation, name=template, parameters=parameters, idempotency_key=f"{template}:{call.call_id}"
+            )
+            data = {"call_id": call.call_id, "outbox_id": outbox_id, "template": template}
+            await self._audit.record(tenant_id, "system", "handoff.continued", conversation.conversation_id, data)
+            return await self._outcome(conversation, outbox_id, 0.0)
+        except AppError as error:
+            _log.warning("handoff.failed", tenant_id=tenant_id, call_id=call.call_id, code=error.code)
             return HandoffResult(HandoffStatus.FAILED, error.detail)
 
     async def _send(
@@ -116,7 +191,7 @@ class Handoff:
         tenant_id, conversation_id = conversation.tenant_id, conversation.conversation_id
         if not parameters:
             return HandoffResult(HandoffStatus.FAILED, f"no language pack has the template {TEMPLATE}", conversation_id)
-        await self._keep_consent(tenant_id, conversation.phone, call)
+        await self._keep_consent(tenant_id, conversation.address, call)
         outbox_id = await self._outbox.add_template(
             conversation, name=TEMPLATE, parameters=parameters, idempotency_key=f"handoff:{call.call_id}"
         )
@@ -137,6 +212,8 @@ class Handoff:
         if conversation.owner is Owner.PERSON:
             return contact, conversation
         try:
+            if next_owner is Owner.PERSON:
+                return contact, (await self._router.route(conversation, call.reason)).conversation
             return contact, await self._conversations.hand_to(conversation, next_owner, reason=call.reason)
         except Conflict:
             return contact, await self._conversations.get(tenant_id, conversation.conversation_id)
@@ -149,18 +226,25 @@ class Handoff:
             return HandoffResult(HandoffStatus.NO_WHATSAPP, "this number is not on WhatsApp", conversation_id)
         if not call.request_text.strip():
             return HandoffResult(HandoffStatus.NO_CONSENT, "the caller did not ask for WhatsApp", conversation_id)
-        if await self._suppressions.is_suppressed(contact.tenant_id, contact.phone, ConsentChannel.WHATSAPP):
+        if await self._suppressions.is_suppressed(contact.tenant_id, contact.address, ConsentChannel.WHATSAPP):
             return HandoffResult(HandoffStatus.NO_CONSENT, "the caller opted out of WhatsApp messages", conversation_id)
         return None
 
-    def _parameters(self, call: CallContext, entity_name: str, languages: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """Returns the template's values per language: the caller's, its pack's fallbacks, the tenant's order."""
+    def _parameters(
+        self,
+        call: CallContext,
+        entity_name: str,
+        languages: Sequence[str],
+        template: str = TEMPLATE,
+        about: Mapping[str, str] = MappingProxyType({}),
+    ) -> dict[str, tuple[str, ...]]:
+        """Returns the template's values per language: the caller's, the tenant's order, its pack's fallbacks."""
         own = self._packs.get(call.language)
-        chain = (call.language, *(own.manifest.fallback if own else ()), *languages)
+        chain = (call.language, *languages, *(own.manifest.fallback if own else ()))
         return {
-            tag: (entity_name, self._topics.phrase(tag, call.intent, call.slots))
+            tag: (entity_name, about.get(tag) or self._topics.phrase(tag, call.intent, call.slots))
             for tag in dict.fromkeys(chain)
-            if tag in self._packs and TEMPLATE in self._packs[tag].whatsapp_templates
+            if tag in self._packs and template in self._packs[tag].whatsapp_templates
         }
 
     async def _keep_consent(self, tenant_id: str, phone: str, call: CallContext) -> None:
@@ -194,6 +278,6 @@ class Handoff:
             failure = (row.failure if row else None) or "refused"
             status = HandoffStatus.NO_WHATSAPP if failure == "not_on_whatsapp" else HandoffStatus.FAILED
             return HandoffResult(status, failure, conversation_id, outbox_id, language)
-        if state in {OutboxState.SENT, OutboxState.DELIVERED, OutboxState.READ}:
+        if state in {OutboxState.SENT, OutboxState.DELIVERED, OutboxState.READ, OutboxState.PLAYED}:
             return HandoffResult(HandoffStatus.SENT, "Meta took the message", conversation_id, outbox_id, language)
         return HandoffResult(HandoffStatus.QUEUED, "the message is on its way", conversation_id, outbox_id, language)

@@ -1,13 +1,11 @@
 """Conversations on the wire: the list, the agent's view, the messages."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from app.conversations.models import CallSnapshot, Contact, Conversation, Message
-from app.conversations.ports import OutboxView
+from app.conversations.models import CallSnapshot, Contact, Conversation, is_phone
 
 
 class ConversationView(BaseModel):
@@ -15,27 +13,60 @@ class ConversationView(BaseModel):
 
     id: str = Field(examples=["conv_01k4n5c9t2v8x7q6m3b1a0zdef"])
     contact_id: str
-    phone: str
-    status: Literal["open", "closed"]
+    phone: str | None = Field(description="E.164; null where WhatsApp names only a business-scoped id.")
+    business_number: str | None = Field(description="Meta's id of the WhatsApp number that was written to last.")
+    status: Literal["open", "snoozed", "closed"]
     owner: Literal["bot", "person"]
     language: str | None
     agent_id: str | None
     handoff_reason: str | None
+    version: int = Field(description="Grows with what people decide; send it as If-Match.")
+    assignee_id: str | None = Field(description="The member who answers.")
+    team_id: str | None
+    labels: list[str]
+    snoozed_until: datetime | None
+    waiting_for_person_since: datetime | None = Field(description="Since when the bot answers only as nobody is free.")
+    unread: int = Field(description="Messages of the customer that no person has read.")
+    last_message_at: datetime | None
+    waiting_since: datetime | None = Field(description="Since when the customer waits; after a call, since its end.")
+    due_at: datetime | None = Field(description="When a person's answer is due.")
+    breached_at: datetime | None = Field(description="When it was found that nobody had answered in time.")
+    first_responded_at: datetime | None
+    resolved_at: datetime | None
+    reopened: int
+    rating: int | None = Field(description="How content the customer was, 1 to 5.")
     created_at: datetime
     updated_at: datetime
 
     @classmethod
     def of(cls, conversation: Conversation) -> Self:
         """Returns the wire form."""
+        desk = conversation.desk
         return cls(
             id=conversation.conversation_id,
             contact_id=conversation.contact_id,
-            phone=conversation.phone,
+            phone=conversation.address if is_phone(conversation.address) else None,
+            business_number=conversation.business_number,
             status=conversation.status.value,
             owner=conversation.owner.value,
             language=conversation.language,
             agent_id=conversation.agent_id,
             handoff_reason=conversation.handoff_reason,
+            version=conversation.version,
+            assignee_id=desk.assignee_id,
+            team_id=desk.team_id,
+            labels=list(desk.labels),
+            snoozed_until=desk.snoozed_until,
+            waiting_for_person_since=desk.wants_person_since,
+            unread=desk.unread,
+            last_message_at=desk.last_message_at,
+            waiting_since=desk.waiting_since,
+            due_at=desk.due_at,
+            breached_at=desk.breached_at,
+            first_responded_at=desk.first_responded_at,
+            resolved_at=desk.resolved_at,
+            reopened=desk.reopened,
+            rating=desk.rating,
             created_at=conversation.created_at,
             updated_at=conversation.updated_at,
         )
@@ -45,7 +76,7 @@ class ContactView(BaseModel):
     """The person."""
 
     id: str
-    phone: str
+    phone: str | None = Field(description="E.164; null where WhatsApp names only a business-scoped id.")
     name: str | None
     wa_id: str | None
     language: str | None
@@ -73,7 +104,7 @@ class TranscriptLineView(BaseModel):
     at_ms: int | None
 
 
-class CallView(BaseModel):
+class CallSnapshotView(BaseModel):
     """What a call left for the person who goes on."""
 
     call_id: str
@@ -83,6 +114,9 @@ class CallView(BaseModel):
     slots: dict[str, str]
     request_text: str = Field(description="The caller's own words that asked for the handover.")
     transcript: list[TranscriptLineView]
+    fetched: list[dict[str, Any]] = Field(description="What the tenant's systems answered during the call.")
+    sentiment: float | None = Field(description="Anger in words and voice: 0 none, 1 enough to bring a person in.")
+    escalation: dict[str, Any] = Field(description="The rule that brought a person in, what was heard, its evidence.")
     attached_at: datetime
 
     @classmethod
@@ -100,6 +134,9 @@ class CallView(BaseModel):
                 TranscriptLineView(author=line.author.value, text=line.text, language=line.language, at_ms=line.at_ms)
                 for line in context.transcript
             ],
+            fetched=[dict(entry) for entry in context.fetched],
+            sentiment=context.sentiment,
+            escalation=dict(context.escalation),
             attached_at=snapshot.attached_at,
         )
 
@@ -115,68 +152,5 @@ class ConversationDetail(ConversationView):
     """The agent's view: who, in which language, what the calls were about, and whether free text may be sent."""
 
     contact: ContactView
-    calls: list[CallView]
+    calls: list[CallSnapshotView]
     whatsapp_window: WindowView
-
-
-class DeliveryView(BaseModel):
-    """How far an outbound WhatsApp message got."""
-
-    state: Literal["queued", "sending", "sent", "delivered", "read", "failed", "unknown"]
-    failure: str | None = Field(description="Why it failed, as a stable name.", examples=["window_closed"])
-
-
-class MessageView(BaseModel):
-    """One thing said or written."""
-
-    id: str = Field(examples=["msg_01k4n5c9t2v8x7q6m3b1a0zdef"])
-    conversation_id: str
-    channel: Literal["call", "whatsapp"]
-    direction: Literal["inbound", "outbound"]
-    author: Literal["customer", "bot", "person"]
-    text: str
-    language: str | None
-    intent: str | None
-    sent_at: datetime = Field(description="By the provider's clock.")
-    created_at: datetime = Field(description="When it reached us.")
-    delivery: DeliveryView | None
-
-    @classmethod
-    def of(cls, message: Message, outbox: Mapping[str, OutboxView]) -> Self:
-        """Returns the wire form.
-
-        Args:
-            message: The message.
-            outbox: Outbox rows by id, for the delivery.
-        """
-        row = outbox.get(message.outbox_id or "")
-        return cls(
-            id=message.message_id,
-            conversation_id=message.conversation_id,
-            channel=message.channel.value,
-            direction=message.direction.value,
-            author=message.author.value,
-            text=message.text,
-            language=message.language,
-            intent=message.intent,
-            sent_at=message.sent_at,
-            created_at=message.created_at,
-            delivery=DeliveryView(state=row.state.value, failure=row.failure) if row else None,
-        )
-
-
-class MessageCreate(BaseModel):
-    """A free text of a person to the customer's WhatsApp."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    text: str = Field(min_length=1, max_length=4096)
-
-
-class ConversationPatch(BaseModel):
-    """Gives the conversation to the bot or a person, or closes it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    owner: Literal["bot", "person"] | None = None
-    status: Literal["closed"] | None = None

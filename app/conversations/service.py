@@ -2,112 +2,106 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.conversations import repository
+from app.conversations.contacts import ContactBook
 from app.conversations.lease import leased
-from app.conversations.models import (
-    CallContext,
-    CallSnapshot,
-    Contact,
-    Conversation,
-    Message,
-    NewMessage,
-    Owner,
-    Reach,
-    Status,
-)
-from app.conversations.sealed import SealedText
+from app.conversations.messages import MessageLog
+from app.conversations.models import CallContext, CallSnapshot, Contact, Conversation, Owner, Status
 from app.errors import Conflict, NotFound, Unavailable
-from app.kit.clock import Clock
 from app.kit.ids import new_id
-from app.kit.mongo import Collection, Database, StorePage
+
+_MOST_OPEN = 10
 
 
-class ConversationService:
+class ConversationService(ContactBook, MessageLog):
     """The state that all channels of a contact share."""
 
-    def __init__(self, database: Database, sealed: SealedText, clock: Clock) -> None:
-        self._database = database
-        self._sealed = sealed
-        self._clock = clock
-
-    async def contact_for(self, tenant_id: str, phone: str) -> Contact:
-        """Returns the contact of a phone number (E.164), created if new."""
-        contacts = self._collection(tenant_id, repository.CONTACTS)
-        found = await contacts.find_one({"phone": phone})
-        if found is None:
-            contact = Contact(new_id("contact"), tenant_id, phone, self._clock.now())
-            with contextlib.suppress(Conflict):
-                await contacts.insert_one(repository.contact_document(contact))
-            found = await contacts.find_one({"phone": phone})
-        if found is None:
-            raise Unavailable("the contact could not be stored")
-        return repository.contact_of(found)
-
-    async def find_contact(self, tenant_id: str, phone: str) -> Contact | None:
-        """Returns the contact with this number (E.164), or None."""
-        found = await self._collection(tenant_id, repository.CONTACTS).find_one({"phone": phone})
-        return repository.contact_of(found) if found else None
-
-    async def note_contact(
-        self,
-        tenant_id: str,
-        contact_id: str,
-        *,
-        wa_id: str | None = None,
-        name: str | None = None,
-        language: str | None = None,
-        whatsapp: Reach | None = None,
-    ) -> None:
-        """Stores what was learnt about a contact; None leaves a field as it is."""
-        known = {"wa_id": wa_id, "name": name, "language": language, "whatsapp": whatsapp and whatsapp.value}
-        changes = {field: value for field, value in known.items() if value is not None}
-        if changes:
-            await self._collection(tenant_id, repository.CONTACTS).update_one({"_id": contact_id}, {"$set": changes})
-
-    async def contact(self, tenant_id: str, contact_id: str) -> Contact:
-        """Returns a contact.
-
-        Raises:
-            NotFound: Not this tenant's.
-        """
-        found = await self._collection(tenant_id, repository.CONTACTS).find_one({"_id": contact_id})
-        if found is None:
-            raise NotFound(f"no contact {contact_id}")
-        return repository.contact_of(found)
-
     async def open_for(
-        self, contact: Contact, *, language: str | None = None, agent_id: str | None = None
+        self,
+        contact: Contact,
+        *,
+        language: str | None = None,
+        agent_id: str | None = None,
+        address: str | None = None,
+        business_number: str | None = None,
     ) -> Conversation:
-        """Returns the contact's open conversation, created if there is none; parallel callers get the same one."""
+        """Returns the contact's open conversation, created if there is none; parallel callers get the same one.
+
+        One that was resolved not long ago is opened again, if the tenant's settings say so.
+
+        Args:
+            contact: With whom.
+            language: BCP-47, once known.
+            agent_id: Whose bot answers, once known; a new conversation takes the tenant's default.
+            address: The number or business-scoped id that wrote just now: we answer there. None: as before.
+            business_number: Meta's id of the number that was written to: we answer from there. None: as before.
+        """
         conversations = self._collection(contact.tenant_id, repository.CONVERSATIONS)
-        query = {"open_key": contact.contact_id}
-        found = await conversations.find_one(query)
-        if found is None:
+        found = await self._open_document(contact, address)
+        if found is None and not await self._reopened_by_customer(contact):
+            rules = await self._deadlines.settings.get(contact.tenant_id)
             now = self._clock.now()
             conversation = Conversation(
                 new_id("conv"),
                 contact.tenant_id,
                 contact.contact_id,
-                contact.phone,
+                address or contact.address,
                 now,
                 now,
                 language=language or contact.language,
-                agent_id=agent_id,
+                agent_id=agent_id or rules.default_agent_id,
+                business_number=business_number,
             )
             with contextlib.suppress(Conflict):
                 await conversations.insert_one(repository.conversation_document(conversation))
-            found = await conversations.find_one(query)
+                await self.changed(contact.tenant_id, conversation.conversation_id, "created")
+        found = found or await self._open_document(contact, address)
         if found is None:
             raise Unavailable("the conversation could not be opened")
         current = await self._conversation(found)
-        changes = {
-            field: value
-            for field, value in (("language", language), ("agent_id", agent_id))
-            if value is not None and value != found[field]
-        }
+        wanted = {"language": language, "agent_id": agent_id, "phone": address, "business_number": business_number}
+        changes = {field: value for field, value in wanted.items() if value is not None and value != found.get(field)}
         return await self._changed(current, changes) if changes else current
+
+    async def _open_document(self, contact: Contact, address: str | None) -> dict[str, Any] | None:
+        """Returns the open conversation of an address, else of the contact; merged contacts may have several."""
+        conversations = self._collection(contact.tenant_id, repository.CONVERSATIONS)
+        query = {"contact_id": contact.contact_id, "status": {"$ne": Status.CLOSED.value}}
+        found = await conversations.find(query, sort=(("_id", 1),), limit=_MOST_OPEN)
+        same = [document for document in found if document["phone"] == (address or contact.address)]
+        own = [document for document in found if document["open_key"] == contact.contact_id]
+        return next(iter([*same, *own, *found]), None)
+
+    async def _reopened_by_customer(self, contact: Contact) -> bool:
+        rules = await self._deadlines.settings.get(contact.tenant_id)
+        conversations = self._collection(contact.tenant_id, repository.CONVERSATIONS)
+        since = self._clock.now() - timedelta(hours=rules.reopen_hours)
+        query = {"contact_id": contact.contact_id, "status": Status.CLOSED.value, "resolved_at": {"$gt": since}}
+        found = await conversations.find(query, sort=(("_id", -1),), limit=1)
+        return bool(found) and await self.open_again(await self._conversation(found[0]))
+
+    async def open_again(self, conversation: Conversation) -> bool:
+        """Opens a closed conversation; returns False where the contact has another open one, or somebody was first."""
+        change = {
+            "$set": {
+                "status": Status.OPEN.value,
+                "open_key": conversation.contact_id,
+                "active_at": self._clock.now(),
+                "updated_at": self._clock.now(),
+            },
+            "$inc": {"version": 1, "reopened": 1},
+        }
+        query = {**repository.at_version(conversation.conversation_id, conversation.version), "status": "closed"}
+        try:
+            done = await self._collection(conversation.tenant_id, repository.CONVERSATIONS).update_one(query, change)
+        except Conflict:
+            return False
+        if done:
+            await self.changed(conversation.tenant_id, conversation.conversation_id, "status")
+        return done
 
     async def get(self, tenant_id: str, conversation_id: str) -> Conversation:
         """Returns a conversation.
@@ -129,88 +123,10 @@ class ConversationService:
             tenant_id: Whose.
             limit: 1 to 100.
             starting_after: The last id of the page before.
-            query: Equalities on `status`, `owner`, `contact_id` or `phone`.
+            query: Equalities on `status`, `owner`, `contact_id` or `phone`, the address.
         """
         page = await self._collection(tenant_id, repository.CONVERSATIONS).page(query, limit, starting_after)
         return [await self._conversation(document) for document in page.data], page.has_more
-
-    async def append(self, conversation: Conversation, new: NewMessage) -> tuple[Message, bool]:
-        """Adds a message.
-
-        Returns:
-            The message as stored, and whether it is new; False when its `dedupe_key` was there before.
-        """
-        message = Message(
-            message_id=new_id("msg"),
-            conversation_id=conversation.conversation_id,
-            channel=new.channel,
-            direction=new.direction,
-            author=new.author,
-            text=new.text,
-            created_at=self._clock.now(),
-            sent_at=new.sent_at,
-            language=new.language,
-            intent=new.intent,
-            provider_id=new.provider_id,
-            outbox_id=new.outbox_id,
-            handled=new.handled,
-        )
-        messages = self._collection(conversation.tenant_id, repository.MESSAGES)
-        dedupe_key = new.dedupe_key or message.message_id
-        try:
-            document = repository.message_document(message, dedupe_key)
-            document["text"] = await self._sealed.seal(conversation.tenant_id, message.message_id, message.text)
-            await messages.insert_one(document)
-        except Conflict:
-            found = await messages.find_one({"dedupe_key": dedupe_key})
-            if found is None:
-                raise
-            return await self._message(found), False
-        await self._changed(conversation, {})
-        return message, True
-
-    async def message_of_outbox(self, tenant_id: str, outbox_id: str) -> Message:
-        """Returns the message that an outbox row carries.
-
-        Raises:
-            NotFound: There is none.
-        """
-        messages = self._collection(tenant_id, repository.MESSAGES)
-        found = await messages.find_one({"dedupe_key": f"outbox:{outbox_id}"})
-        if found is None:
-            raise NotFound(f"no message of {outbox_id}")
-        return await self._message(found)
-
-    async def is_handled(self, tenant_id: str, message_id: str) -> bool:
-        """Returns whether everything that must follow an inbound message is done."""
-        found = await self._collection(tenant_id, repository.MESSAGES).find_one({"_id": message_id}, ["handled"])
-        return found is None or bool(found["handled"])
-
-    async def mark_handled(self, tenant_id: str, message_id: str) -> None:
-        """Notes that everything that must follow an inbound message is done."""
-        messages = self._collection(tenant_id, repository.MESSAGES)
-        await messages.update_one({"_id": message_id}, {"$set": {"handled": True}})
-
-    async def note_understood(
-        self, tenant_id: str, message_id: str, *, language: str | None, intent: str | None
-    ) -> None:
-        """Stores what understanding made of a message."""
-        messages = self._collection(tenant_id, repository.MESSAGES)
-        await messages.update_one({"_id": message_id}, {"$set": {"language": language, "intent": intent}})
-
-    async def messages(
-        self, tenant_id: str, conversation_id: str, *, limit: int, starting_after: str | None
-    ) -> tuple[list[Message], bool]:
-        """Returns one page of a conversation's messages, newest first, and whether more follow.
-
-        Raises:
-            NotFound: The conversation is not this tenant's.
-        """
-        await self.get(tenant_id, conversation_id)
-        page: StorePage = await self._collection(tenant_id, repository.MESSAGES).page(
-            {"conversation_id": conversation_id}, limit, starting_after
-        )
-        return [await self._message(document) for document in page.data], page.has_more
 
     async def attach_call(self, conversation: Conversation, context: CallContext) -> CallSnapshot:
         """Keeps what the call knew, once per call; a second attempt returns the first snapshot."""
@@ -247,23 +163,118 @@ class ConversationService:
             changes["handoff_reason"] = reason
         changed = await self._collection(conversation.tenant_id, repository.CONVERSATIONS).find_one_and_update(
             {"_id": conversation.conversation_id, "owner_version": conversation.owner_version},
-            {"$set": changes, "$inc": {"owner_version": 1}},
+            {"$set": changes, "$inc": {"owner_version": 1, "version": 1}},
         )
         if changed is None:
             raise Conflict("someone else took the conversation meanwhile; read it again", code="owner_changed")
+        await self.changed(conversation.tenant_id, conversation.conversation_id, "owner")
         return await self._conversation(changed)
 
-    async def close(self, conversation: Conversation) -> None:
-        """Closes a conversation; the contact's next word opens a new one."""
+    async def change(
+        self,
+        conversation: Conversation,
+        fields: Mapping[str, Any],
+        what: str,
+        *,
+        unset: tuple[str, ...] = (),
+        new_owner: Owner | None = None,
+    ) -> Conversation:
+        """Changes what people decide about a conversation, if nobody did since it was read.
+
+        Args:
+            conversation: As it was read.
+            fields: Stored fields and their values; none of a unique index.
+            what: For the signal: `owner`, `assignment`, `labels`, `status`, `snooze`.
+            unset: Stored fields to take away.
+            new_owner: Who answers from now on.
+
+        Raises:
+            Conflict: It changed since it was read (`conversation_changed`).
+        """
+        changes = {**fields, "updated_at": self._clock.now()}
+        counters = {"version": 1}
+        if new_owner is not None and new_owner is not conversation.owner:
+            changes["owner"], counters["owner_version"] = new_owner.value, 1
+        update: dict[str, Any] = {"$set": changes, "$inc": counters}
+        if unset:
+            update["$unset"] = dict.fromkeys(unset, "")
+        changed = await self._collection(conversation.tenant_id, repository.CONVERSATIONS).find_one_and_update(
+            repository.at_version(conversation.conversation_id, conversation.version), update
+        )
+        if changed is None:
+            raise Conflict(
+                "someone else changed the conversation meanwhile; read it again", code="conversation_changed"
+            )
+        await self.changed(conversation.tenant_id, conversation.conversation_id, what)
+        return await self._conversation(changed)
+
+    async def close(self, conversation: Conversation, *, resolved_at: datetime | None = None) -> bool:
+        """Closes a conversation; the contact's next word opens it again or a new one, as the settings say.
+
+        Args:
+            conversation: As it was read.
+            resolved_at: When people called it resolved; None: it is over for good.
+
+        Returns:
+            Whether it was closed; False where somebody changed it since it was read.
+        """
+        change = {
+            "status": Status.CLOSED.value,
+            "open_key": conversation.conversation_id,
+            "updated_at": self._clock.now(),
+            "resolved_at": resolved_at,
+            "snoozed_until": None,
+            "wants_person_since": None,
+            "waiting_since": None,
+            "due_at": None,
+        }
+        closed = await self._collection(conversation.tenant_id, repository.CONVERSATIONS).update_one(
+            repository.at_version(conversation.conversation_id, conversation.version),
+            {"$set": change, "$inc": {"version": 1}},
+        )
+        if closed:
+            await self.changed(conversation.tenant_id, conversation.conversation_id, "status")
+        return closed
+
+    async def last_asked(self, contact: Contact, since: datetime) -> Conversation | None:
+        """Returns the conversation whose customer was asked last how content they are, if that was after `since`."""
+        query = {"contact_id": contact.contact_id, "rating_asked_at": {"$gt": since}}
+        found = await self._collection(contact.tenant_id, repository.CONVERSATIONS).find(
+            query, sort=(("_id", -1),), limit=1
+        )
+        return await self._conversation(found[0]) if found else None
+
+    async def note(self, conversation: Conversation, fields: Mapping[str, Any]) -> None:
+        """Stores what was noticed about a conversation, beside what people decide: no new version."""
+        await self._changed(conversation, fields)
+
+    async def open_count(self, tenant_id: str, member_id: str) -> int:
+        """Returns how many open conversations a person has; sleeping ones do not count."""
+        query = {"assignee_id": member_id, "status": Status.OPEN.value}
+        return await self._collection(tenant_id, repository.CONVERSATIONS).count(query)
+
+    async def mark_read(self, tenant_id: str, conversation_id: str) -> None:
+        """Notes that a person has read everything.
+
+        Raises:
+            NotFound: Not this tenant's.
+        """
+        conversations = self._collection(tenant_id, repository.CONVERSATIONS)
+        if not await conversations.update_one({"_id": conversation_id}, {"$set": {"unread": 0}}):
+            raise NotFound(f"no conversation {conversation_id}")
+        await self.changed(tenant_id, conversation_id, "read")
+
+    async def continues_dropped_calls(self, tenant_id: str) -> bool:
+        """Returns whether the tenant lets calls that broke off go on in WhatsApp."""
+        return (await self._deadlines.settings.get(tenant_id)).continue_dropped_calls
+
+    async def wait_from(self, conversation: Conversation, at: datetime | None = None) -> None:
+        """Starts the time to answer anew: a call ended at `at` (now), and a person is expected on WhatsApp."""
+        at = at or self._clock.now()
+        due_at = await self._deadlines.answer_due(conversation.tenant_id, at)
         await self._collection(conversation.tenant_id, repository.CONVERSATIONS).update_one(
-            {"_id": conversation.conversation_id},
-            {
-                "$set": {
-                    "status": Status.CLOSED.value,
-                    "open_key": conversation.conversation_id,
-                    "updated_at": self._clock.now(),
-                }
-            },
+            {"_id": conversation.conversation_id, "first_responded_at": None},
+            {"$set": {"waiting_since": at, "due_at": due_at, "breached_at": None}},
         )
 
     async def save_dialogue(self, conversation: Conversation, dialogue: Mapping[str, Any], language: str) -> None:
@@ -293,20 +304,3 @@ class ConversationService:
         if changed is None:
             raise NotFound(f"no conversation {conversation.conversation_id}")
         return await self._conversation(changed)
-
-    async def _conversation(self, document: Mapping[str, Any]) -> Conversation:
-        dialogue = document["dialogue"]
-        if dialogue is not None:
-            dialogue = await self._sealed.open(document["tenant_id"], document["_id"], dialogue)
-        return repository.conversation_of({**document, "dialogue": dialogue})
-
-    async def _message(self, document: Mapping[str, Any]) -> Message:
-        text = await self._sealed.open(document["tenant_id"], document["_id"], document["text"])
-        return repository.message_of({**document, "text": text})
-
-    async def _snapshot(self, document: Mapping[str, Any]) -> CallSnapshot:
-        context = await self._sealed.open(document["tenant_id"], document["_id"], document["context"])
-        return repository.snapshot_of({**document, "context": context})
-
-    def _collection(self, tenant_id: str, name: str) -> Collection:
-        return self._database.tenant(tenant_id).collection(name)

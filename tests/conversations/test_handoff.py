@@ -84,9 +84,7 @@ async def test_reaches_the_phone_in_the_callers_language_and_the_agent_sees_the_
 async def test_falls_back_to_the_next_language_and_records_it(house: House) -> None:
     tenant = await house.tenant()
     await tenant.connect_whatsapp()
-    templates = house.graph.config.templates
-    assert isinstance(templates, dict)
-    del templates["call_handoff", "hi"]
+    house.graph.shelf.decide("call_handoff", "hi", "REJECTED")
     result = await request(house, tenant)
     await house.work()
     [bubble] = await shown(house)
