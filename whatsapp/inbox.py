@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from app.conversations.sealed import SealedText
 from app.kit.clock import Clock
 from app.kit.ids import new_id
 from app.kit.mongo import Collection, Database, IndexSpec
+from app.kit.sealed import SealedText
+from whatsapp.parked import INDEXES as PARKED_INDEXES
+from whatsapp.parked import ParkedItems
 
 COLLECTION = "whatsapp_webhooks"
 QUARANTINE = "whatsapp_quarantine"
@@ -17,6 +19,7 @@ _QUARANTINE_LIMIT = 1000
 QUARANTINE_MAX_BYTES = 65_536
 INDEXES = (
     IndexSpec(COLLECTION, (("state", 1), ("received_at", 1)), across_tenants="the sweep over unfinished webhooks"),
+    *PARKED_INDEXES,
 )
 
 
@@ -38,6 +41,7 @@ class RawInbox:
         self._database = database
         self._sealed = sealed
         self._clock = clock
+        self.parked = ParkedItems(database, sealed, clock)
 
     async def keep(self, body: str, routes: Mapping[str, str]) -> str:
         """Stores a webhook whose signature holds; returns its id.

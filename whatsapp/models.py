@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from app.conversations.models import Author
+from app.conversations.models import Author, Media, MessageKind
 from app.conversations.ports import OutboxState
 
 
@@ -15,6 +15,7 @@ class Kind(StrEnum):
 
     TEMPLATE = "template"
     TEXT = "text"
+    FILE = "file"
     OPT_OUT_CONFIRMATION = "opt_out_confirmation"  # text that an opt-out does not stop
 
 
@@ -28,8 +29,22 @@ class TemplateVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class OutboundFile:
+    """A stored file on its way out; `kind` says as what WhatsApp carries it."""
+
+    kind: MessageKind
+    media: Media
+
+
+@dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """One message on its way out. `language` is the one really used, known once Meta took the message."""
+    """One message on its way out.
+
+    `language` and `template_sent` are what was really used, known once it was tried; `template` is what was asked for.
+    `left` says of one that is being sent whether the request went out: before, it certainly did not reach Meta.
+    `retry_of` names the row that somebody had sent again by this one.
+    `business_number` is Meta's id of the number that it leaves from, None in rows of before: the tenant's first.
+    """
 
     outbox_id: str
     tenant_id: str
@@ -43,6 +58,7 @@ class OutboxRow:
     state: OutboxState = OutboxState.QUEUED
     text: str = ""
     template: str | None = None
+    template_sent: str | None = None
     versions: tuple[TemplateVersion, ...] = ()
     owner_version: int | None = None
     attempts: int = 0
@@ -51,3 +67,7 @@ class OutboxRow:
     failure: str | None = None
     error_code: int | None = None
     pricing: Mapping[str, Any] = field(default_factory=dict)
+    business_number: str | None = None
+    file: OutboundFile | None = None
+    retry_of: str | None = None
+    left: bool = False

@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Self
 
 from app.language.packs import Pack
@@ -54,6 +55,12 @@ class OptOutWords:
         if words in self.start:
             return Command.START
         return None
+
+
+@lru_cache(maxsize=32)
+def opt_out_words(packs: tuple[Pack, ...]) -> OptOutWords:
+    """Returns the words of some packs, gathered once."""
+    return OptOutWords.of(packs)
 
 
 def confirmation(packs: Mapping[str, Pack], language: str) -> str:

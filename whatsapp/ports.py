@@ -1,4 +1,4 @@
-"""What the WhatsApp room needs from above: the mind that answers a chat; the root wires it."""
+"""What the WhatsApp room needs from above: the mind that answers a chat, the ear for voice notes; the root wires it."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -30,5 +30,18 @@ class ChatBrain(Protocol):
 
         Raises:
             AppError: It cannot answer; the customer gets the pack's apology, and a person goes on.
+        """
+        ...
+
+
+class VoiceNotes(Protocol):
+    """Writes down voice notes with the recogniser of the calls."""
+
+    async def written(self, recording: bytes) -> str:
+        """Returns what a recording (Ogg with Opus or Vorbis, MP3, WAV) says, "" where nothing was heard.
+
+        Raises:
+            AsrError: It cannot be recognised.
+            Unprocessable: It is no recording that can be read, or too long.
         """
         ...

@@ -3,8 +3,9 @@
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 from pywa_async.client import WhatsApp
@@ -13,7 +14,8 @@ from pywa_async.types.templates import TemplateLanguage
 
 from app.errors import ConfigError, MessagingError
 from app.tenants.models import WhatsAppCredentials
-from whatsapp.failures import Failure, failure_of
+from whatsapp.client import Client
+from whatsapp.failures import Failure, failure_of, named
 
 GRAPH_HOST = "graph.facebook.com"
 _CLIENTS = 256
@@ -94,17 +96,17 @@ class GraphSender:
         to: str,
         name: str,
         language_code: str,
-        parameters: Sequence[str],
+        components: Sequence[Mapping[str, Any]],
         tracker: str,
     ) -> Accepted:
-        """Sends an approved template with positional body parameters.
+        """Sends an approved template.
 
         Args:
             credentials: The tenant's number and token.
             to: Digits of the recipient's number.
             name: The template.
             language_code: Meta's code: `hi`, `en_IN` ...
-            parameters: Values of {{1}}, {{2}} ...
+            components: With the values of header, body and buttons, as Meta takes them.
             tracker: Our outbox id; comes back in every status.
 
         Raises:
@@ -114,14 +116,12 @@ class GraphSender:
         language = _LANGUAGES.get(language_code)
         if language is None:
             raise NotSent(f"{language_code!r} is no template language of Meta's", failure_of(132001))
-        body = {"type": "body", "parameters": [{"type": "text", "text": value} for value in parameters]}
-        client = await self._client(credentials)
+        client = await self.client(credentials)
         try:
-            sent = await client.send_template(
-                to=to, name=name, language=language, params=[body] if parameters else None, tracker=tracker
-            )
+            params = [dict(component) for component in components] or None
+            sent = await client.send_template(to=to, name=name, language=language, params=params, tracker=tracker)
         except (WhatsAppError, httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-            raise _translated(error) from error
+            raise translated(error) from error
         return Accepted(sent.id, sent.chat.id)
 
     async def send_text(self, credentials: WhatsAppCredentials, *, to: str, text: str, tracker: str) -> Accepted:
@@ -131,12 +131,44 @@ class GraphSender:
             NotSent: Refused, or never left.
             OutcomeUnknown: Nobody knows.
         """
-        client = await self._client(credentials)
+        client = await self.client(credentials)
         try:
             sent = await client.send_message(to=to, text=text, tracker=tracker)
         except (WhatsAppError, httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-            raise _translated(error) from error
+            raise translated(error) from error
         return Accepted(sent.id, sent.chat.id)
+
+    async def send_file(
+        self, credentials: WhatsAppCredentials, *, to: str, kind: str, part: Mapping[str, Any], tracker: str
+    ) -> Accepted:
+        """Sends an uploaded file, allowed only while the window is open.
+
+        Args:
+            credentials: The tenant's number and token.
+            to: Digits of the recipient's number, or their business-scoped id.
+            kind: As what: `image`, `video`, `audio`, `document` or `sticker`.
+            part: Its media id, with caption and name.
+            tracker: Our outbox id; comes back in every status.
+
+        Raises:
+            NotSent: Refused, or never left.
+            OutcomeUnknown: Nobody knows.
+        """
+        client = await self.client(credentials)
+        try:
+            sent = await client.api.send_message(
+                credentials.phone_number_id,
+                to,
+                None,
+                "individual",
+                kind,
+                dict(part),
+                biz_opaque_callback_data=tracker,
+            )
+            contact = sent["contacts"][0]
+            return Accepted(sent["messages"][0]["id"], contact.get("wa_id") or contact.get("user_id"))
+        except (WhatsAppError, httpx.HTTPError, ValueError, LookupError, TypeError) as error:
+            raise translated(error) from error
 
     async def aclose(self) -> None:
         """Closes every connection."""
@@ -145,7 +177,8 @@ class GraphSender:
         for _, session in clients.values():
             await session.aclose()
 
-    async def _client(self, credentials: WhatsAppCredentials) -> WhatsApp:
+    async def client(self, credentials: WhatsAppCredentials) -> WhatsApp:
+        """Returns the client of a number and its token; a new token has a new one."""
         token = credentials.access_token
         key = hashlib.sha256(f"{credentials.phone_number_id}\0{token}".encode()).hexdigest()
         async with self._lock:
@@ -156,7 +189,7 @@ class GraphSender:
             session = httpx.AsyncClient(
                 transport=RebasedTransport(self._origin), timeout=self._timeout_seconds, follow_redirects=False
             )
-            client = WhatsApp(phone_id=credentials.phone_number_id, token=token, session=session)
+            client = Client(phone_id=credentials.phone_number_id, token=token, session=session)
             self._clients[key] = (client, session)
             dropped = self._clients.popitem(last=False)[1][1] if len(self._clients) > _CLIENTS else None
         if dropped is not None:
@@ -164,7 +197,7 @@ class GraphSender:
         return client
 
 
-def _translated(error: Exception) -> NotSent | OutcomeUnknown:
+def translated(error: Exception) -> NotSent | OutcomeUnknown:
     """Sorts a failure: an answer of Meta's with a code is a refusal, a connection that never stood means not sent."""
     if isinstance(error, WhatsAppError):
         if error.code == error.status_code:  # pywa's own, made of an answer without Meta's error object
@@ -175,5 +208,5 @@ def _translated(error: Exception) -> NotSent | OutcomeUnknown:
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
         return NotSent("Graph API could not be reached", failure_of(131016))
     if isinstance(error, httpx.UnsupportedProtocol):
-        return NotSent(str(error), failure_of(0))
+        return NotSent(str(error), named("refused"))
     return OutcomeUnknown(f"no readable answer from the Graph API ({type(error).__name__})")

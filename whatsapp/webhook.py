@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 
 import orjson
 import structlog
@@ -10,14 +11,17 @@ from fastapi.responses import PlainTextResponse
 
 from app.errors import Forbidden, PayloadTooLarge, Unauthorized
 from app.kit.jobs import Jobs
+from app.kit.problem import responses
+from app.kit.wiring import service
 from app.tenants.credentials import CredentialService
+from app.tenants.models import WhatsAppCredentials
 from whatsapp.inbox import RawInbox
 from whatsapp.ingest import INGEST
-from whatsapp.payload import phone_number_ids
+from whatsapp.payload import ACCOUNT, addressed
 
 MAX_BYTES = 4 * 1024 * 1024
 _log = structlog.get_logger(__name__)
-router = APIRouter(prefix="/whatsapp", tags=["whatsapp"])
+router = APIRouter(prefix="/whatsapp", tags=["whatsapp"], responses=responses(401, 403, 413, 422, 503))
 
 
 class WebhookDoor:
@@ -35,34 +39,45 @@ class WebhookDoor:
     async def receive(self, raw: bytes, signature: str) -> None:
         """Stores a webhook and enqueues its ingestion.
 
-        The numbers that it names are only used to find the secrets to check it with; what no checked secret covers
-        is not routed. A webhook of numbers that nobody has goes to quarantine.
+        The numbers and accounts that it names are only used to find the secrets to check it with; what no checked
+        secret covers is not routed. A webhook of numbers and accounts that nobody has goes to quarantine.
 
         Raises:
-            Unauthorized: No signature, or one by none of the secrets of the numbers named.
+            Unauthorized: No signature, or one by none of the secrets of those named.
             Unavailable: It could not be stored.
         """
         if not signature.startswith("sha256="):
             raise Unauthorized("X-Hub-Signature-256 is missing; sign the raw body with the app secret")
-        numbers = _numbers(raw)
+        named = _named(raw)
         routes: dict[str, str] = {}
         known = False
-        for number in sorted(numbers):
-            route = await self._credentials.whatsapp_route(number)
-            if route is None:
-                continue
-            known = True
-            tenant_id, credentials = route
-            if signature_holds(credentials.app_secret, raw, signature):
-                routes[number] = tenant_id
+        for name, account_id in sorted(named.items()):
+            candidates = await self._candidates(name)
+            known = known or bool(candidates)
+            owners = {
+                owner: number for owner, number in candidates if signature_holds(number.app_secret, raw, signature)
+            }
+            if len(owners) == 1:
+                [(tenant_id, credentials)] = owners.items()
+                routes[name] = tenant_id
+                if credentials.business_account_id is None and account_id:
+                    await self._credentials.numbers.learn_account(tenant_id, credentials.phone_number_id, account_id)
         if routes:
             raw_id = await self._inbox.keep(raw.decode(), routes)
             await self._jobs.enqueue(INGEST, {"raw_id": raw_id})
-        elif known or not numbers:
+        elif known or not named:
             raise Unauthorized("X-Hub-Signature-256 does not match the body")
         else:
-            kept = await self._inbox.quarantine(raw.decode(), f"unknown numbers {', '.join(sorted(numbers))[:200]}")
-            _log.warning("whatsapp.webhook_of_a_stranger", kept=kept, numbers=len(numbers))
+            kept = await self._inbox.quarantine(raw.decode(), f"belongs to nobody: {', '.join(sorted(named))[:200]}")
+            _log.warning("whatsapp.webhook_of_a_stranger", kept=kept, named=len(named))
+
+    async def _candidates(self, name: str) -> list[tuple[str, WhatsAppCredentials]]:
+        """Returns whose a number or an account may be, with the secrets to check that with."""
+        numbers = self._credentials.numbers
+        if name.startswith(ACCOUNT):
+            return await numbers.account_routes(name.removeprefix(ACCOUNT))
+        route = await numbers.route(name)
+        return [] if route is None else [route]
 
 
 def signature_holds(app_secret: str, raw: bytes, signature: str) -> bool:
@@ -71,16 +86,14 @@ def signature_holds(app_secret: str, raw: bytes, signature: str) -> bool:
     return hmac.compare_digest(expected.encode(), signature.encode())
 
 
-def _numbers(raw: bytes) -> frozenset[str]:
+def _named(raw: bytes) -> Mapping[str, str]:
     try:
-        return phone_number_ids(orjson.loads(raw))
+        return addressed(orjson.loads(raw))
     except orjson.JSONDecodeError:
-        return frozenset()
+        return {}
 
 
-def _door(request: Request) -> WebhookDoor:
-    door: WebhookDoor = request.app.state.services.whatsapp_door
-    return door
+_door = service("whatsapp_door", WebhookDoor)
 
 
 @router.get(

@@ -122,6 +122,7 @@ class SimulatedPlivo:
         """Returns the REST interface."""
         account = "/v1/Account/{auth_id}"
         routes = [
+            (account + "/", self._account, ["GET"]),
             (account + "/Call/", self._make, ["POST"]),
             (account + "/Call/{call_id}/", self._transfer, ["POST"]),
             (account + "/Call/{call_id}/", self._hang_up, ["DELETE"]),
@@ -165,6 +166,9 @@ class SimulatedPlivo:
     def _live(self, request: Request) -> SimulatedCall | None:
         call = self.calls.get(request.path_params["call_id"])
         return call if call is not None and call.live else None
+
+    async def _account(self, request: Request, fields: dict[str, Any]) -> Response:
+        return _ok(200, auth_id=request.path_params["auth_id"], account_type="standard", name="Simulated account")
 
     async def _make(self, request: Request, fields: dict[str, Any]) -> Response:
         missing = [name for name in ("from", "to", "answer_url") if not fields.get(name)]

@@ -205,7 +205,7 @@ async def test_the_rest_face_hangs_up_transfers_and_records(server: Server, pliv
         await asyncio.sleep(0.2)
         assert call.live
         gone = await http.delete(f"{base}/Call/{call.call_id}/")
-        await asyncio.wait_for(call.wait_ended(), 3)
+        await asyncio.wait_for(call.wait_ended(), 20)
         again = await http.delete(f"{base}/Call/{call.call_id}/")
     assert wav.content.startswith(b"RIFF") and server.hook("/record")["RecordUrl"] == started.json()["url"]
     assert moved.status_code == 202 and call.transferred_to == "919800000001"
@@ -251,7 +251,7 @@ async def test_the_end_of_the_xml_ends_the_call(server: Server, plivo: Simulated
     server.handler = agent
     call = plivo.call(parties(server), auth_id=AUTH_ID)
     await call.dial()
-    ending = await asyncio.wait_for(call.wait_ended(), 2)
+    ending = await asyncio.wait_for(call.wait_ended(), 20)
     assert ending.code == 4010
 
 
@@ -259,7 +259,7 @@ async def test_a_stream_lasts_no_longer_than_asked(server: Server, plivo: Simula
     server.xml = STREAM.replace("extraHeaders", 'streamTimeout="1" extraHeaders')
     call = plivo.call(parties(server), auth_id=AUTH_ID)
     await call.dial()
-    ending = await asyncio.wait_for(call.wait_ended(), 3)
+    ending = await asyncio.wait_for(call.wait_ended(), 20)
     assert ending.code == 4010 and call.faults == []
 
 

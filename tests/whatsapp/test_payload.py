@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatsapp.payload import ItemKind, items, opens_window, phone_number_ids, text_of
+from whatsapp.content import content_of, opens_window
+from whatsapp.payload import ItemKind, addressed, items
 
 pytestmark = pytest.mark.unit
 json_values = st.recursive(
@@ -49,32 +50,25 @@ def test_every_entry_change_and_item_is_seen() -> None:
     ]
     assert [item.name for item in found[:2]] == ["Asha", None]
     assert found[3].place == "/entry/1/changes/0/value/messages/0"
-    assert phone_number_ids(payload) == {"1", "2", "3"}
+    assert set(addressed(payload)) == {"1", "2", "3"}
 
 
 @given(json_values)
 def test_no_shape_is_fatal(payload: Any) -> None:
     for item in items(payload):
-        text_of(item.body)
+        content_of(item.body)
         opens_window(item.body)
 
 
-@pytest.mark.parametrize(
-    ("message", "text", "own"),
-    [
-        ({"type": "text", "text": {"body": "hi"}}, "hi", True),
-        ({"type": "button", "button": {"text": "Yes"}}, "Yes", True),
-        ({"type": "interactive", "interactive": {"type": "list_reply", "list_reply": {"title": "One"}}}, "One", True),
-        ({"type": "image", "image": {"caption": "bill"}}, "[image] bill", False),
-        ({"type": "reaction", "reaction": {"emoji": "👍"}}, "[reaction 👍]", False),
-        ({"type": "hologram"}, "[hologram]", False),
-        ({}, "[unknown]", False),
-    ],
-)
-def test_words_and_placeholders(message: dict[str, Any], text: str, own: bool) -> None:
-    assert text_of(message) == (text, own)
+def test_customers_are_named_by_number_by_id_or_by_both() -> None:
+    def of(body: dict[str, Any], **value: Any) -> tuple[str | None, str | None]:
+        [item] = items({"entry": [{"id": "1", "changes": [change("1", messages=[body], **value)]}]})
+        return item.name, item.bsuid
 
-
-def test_reactions_and_system_messages_open_nothing() -> None:
-    assert opens_window({"type": "image"}) and opens_window({"type": "text"})
-    assert not any(opens_window({"type": kind}) for kind in ("reaction", "system", "unsupported", "unknown"))
+    profile = {"profile": {"name": "Asha"}}
+    both = [{**profile, "wa_id": "9", "user_id": "IN.a1"}]
+    assert of({"id": "m", "from": "9"}, contacts=both) == ("Asha", "IN.a1")
+    assert of({"id": "m", "from_user_id": "IN.a1"}, contacts=both) == ("Asha", "IN.a1")
+    assert of({"id": "m"}, contacts=[{**profile, "user_id": "IN.a1"}]) == ("Asha", "IN.a1")
+    assert of({"id": "m", "from": "8"}, contacts=both) == (None, None), "somebody else's contact"
+    assert of({"id": "m", "from": "9"}) == (None, None)

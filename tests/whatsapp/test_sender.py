@@ -101,7 +101,7 @@ async def test_no_readable_answer_is_unknown_never_refused(server: RawServer, an
         ("400 Bad Request", b'{"error":{"code":131047,"message":"re-engage"}}', Remedy.CLOSE_WINDOW),
         ("401 Unauthorized", b'{"error":{"code":190,"message":"token"}}', Remedy.ALERT),
         ("500 Internal", b'{"error":{"code":131000,"message":"something"}}', Remedy.RETRY),
-        ("400 Bad Request", b"what?", Remedy.GIVE_UP),
+        ("400 Bad Request", b"what?", Remedy.FIX),
     ],
 )
 async def test_an_error_code_is_a_refusal_with_its_remedy(
@@ -123,7 +123,7 @@ async def test_a_language_that_meta_does_not_know_falls_to_the_next(server: RawS
     sender = GraphSender(server.url)
     with pytest.raises(NotSent) as refused:
         await sender.send_template(
-            CREDENTIALS, to="9198", name="call_handoff", language_code="hi_IN", parameters=["a"], tracker="out_1"
+            CREDENTIALS, to="9198", name="call_handoff", language_code="hi_IN", components=[], tracker="out_1"
         )
     assert refused.value.failure.remedy is Remedy.NEXT_LANGUAGE and server.seen == []
     await sender.aclose()
@@ -139,6 +139,6 @@ async def test_the_token_is_kept_from_other_hosts(server: RawServer) -> None:
 
 
 def test_codes_nobody_listed_are_not_retried() -> None:
-    assert failure_of(999_999).remedy is Remedy.GIVE_UP
+    assert failure_of(999_999).remedy is Remedy.FIX
     assert failure_of(250).remedy is Remedy.ALERT
     assert failure_of(132001).remedy is Remedy.NEXT_LANGUAGE

@@ -156,7 +156,7 @@ async def test_duplicates_are_answered_once_even_side_by_side(house: House) -> N
     assert house.brain.heard == ["where is my order"]
 
 
-async def test_ten_pictures_at_once_make_one_conversation(house: House) -> None:
+async def test_behaviour_05_ten_pictures_at_once_make_one_conversation(house: House) -> None:
     tenant = await connected(house)
     ingest = house.services.ingest(house.brain)
     for number in range(10):
@@ -198,7 +198,9 @@ async def test_the_bot_answers_over_the_graph_and_hands_over_with_its_last_words
 
 
 @pytest.mark.parametrize("tag", ["en-IN", "hi-IN", "ta-IN", "te-IN"])
-async def test_stop_is_obeyed_before_the_bot_and_confirmed_once(house: House, packs: dict[str, Pack], tag: str) -> None:
+async def test_behaviour_23_stop_is_obeyed_before_the_bot_and_confirmed_once(
+    house: House, packs: dict[str, Pack], tag: str
+) -> None:
     tenant = await connected(house)
     pack = packs[tag]
     word = sorted(pack.lexicon.stop_words)[-1]
@@ -216,7 +218,7 @@ async def test_stop_is_obeyed_before_the_bot_and_confirmed_once(house: House, pa
     assert [entry.action for entry in entries].count("contact.opted_out") == 1
 
 
-async def test_start_restores_and_a_question_after_stop_may_be_answered(house: House) -> None:
+async def test_behaviour_24_start_restores_and_a_question_after_stop_may_be_answered(house: House) -> None:
     tenant = await connected(house)
     house.graph.state.last_inbound[PHONE_NUMBER_ID, WA_ID] = datetime.now(UTC)
     await post(house, webhook({"messages": [text("wamid.1", "stop")]}))

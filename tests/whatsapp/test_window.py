@@ -14,7 +14,7 @@ moments = st.integers(min_value=-200_000, max_value=200_000).map(lambda s: NOON 
 
 
 @given(st.lists(st.tuples(moments, moments), min_size=1, max_size=8))
-def test_never_shrinks_and_never_outlasts_metas_own(arrivals: list[tuple[datetime, datetime]]) -> None:
+def test_behaviour_06_never_shrinks_and_never_outlasts_metas_own(arrivals: list[tuple[datetime, datetime]]) -> None:
     window = Window()
     for sent_at, now in arrivals:
         after = opened(window, sent_at, now)
@@ -25,19 +25,19 @@ def test_never_shrinks_and_never_outlasts_metas_own(arrivals: list[tuple[datetim
 
 
 @given(st.permutations([0, 3600, 7200, 86_399]))
-def test_the_order_of_webhooks_does_not_matter(order: list[int]) -> None:
+def test_behaviour_06_the_order_of_webhooks_does_not_matter(order: list[int]) -> None:
     window = Window()
     for seconds in order:
         window = opened(window, NOON + timedelta(seconds=seconds), NOON + timedelta(days=3))
     assert window.last_inbound_at == NOON + timedelta(seconds=86_399)
 
 
-def test_a_timestamp_from_the_future_is_cut_back_and_flagged() -> None:
+def test_behaviour_06_a_timestamp_from_the_future_is_cut_back_and_flagged() -> None:
     window = opened(Window(), NOON + timedelta(days=9), NOON)
     assert window.clamped and window.last_inbound_at == NOON
 
 
-def test_counts_from_metas_time_not_from_arrival() -> None:
+def test_behaviour_07_counts_from_metas_time_not_from_arrival() -> None:
     window = opened(Window(), NOON, NOON + timedelta(hours=23))
     assert window.is_open(NOON + timedelta(hours=23, minutes=58))
     assert not window.is_open(NOON + timedelta(hours=23, minutes=59, seconds=30))

@@ -1,0 +1,1 @@
+"""Message templates: what Meta approved, what may be sent, what is submitted."""
