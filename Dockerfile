@@ -17,6 +17,7 @@ ENV PATH=/opt/vaanisetu/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     VAANISETU_ENVIRONMENT=production \
     VAANISETU_HOST=0.0.0.0 \
+    VAANISETU_DRAIN_SECONDS=90 \
     VAANISETU_DATA_DIR=/srv/vaanisetu/data \
     VAANISETU_PACKS_DIR=/srv/vaanisetu/lang_packs
 RUN mkdir data && chown vaanisetu:vaanisetu data

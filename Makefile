@@ -8,10 +8,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 BUILD_TOOL := setuptools==84.2.1
 RUN_ARGS ?=
 
-.PHONY: help setup run test test-all lint check fix packs assets openapi bench clean
+.PHONY: help setup setup-nemo run test test-all lint check fix packs assets openapi client bench bench-asr bench-api bench-whatsapp clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' \
@@ -32,6 +32,10 @@ $(VENV)/.tools: $(VENV)/.installed requirements-dev.lock
 	@touch $@
 
 setup: $(VENV)/.installed ## Create .venv and install what the service needs
+
+setup-nemo: setup ## Add NeMo and torch, for training, converting and GPU serving (CPU=1: torch without CUDA)
+	@$(PIP) install torch==2.13.0 $(if $(filter 1 yes true,$(CPU)),--index-url https://download.pytorch.org/whl/cpu)
+	@$(PIP) install --no-deps -r requirements-nemo.lock
 
 run: setup ## Start everything, seed a demo tenant, ring five times, stay up (ONCE=1: exit after the calls)
 	@$(BIN)/vaanisetu run $(if $(filter 1 yes true,$(ONCE)),--once) $(RUN_ARGS)
@@ -57,7 +61,7 @@ fix: $(VENV)/.tools ## Correct what can be corrected automatically
 	@$(BIN)/ruff format .
 
 packs: setup ## Check every language pack and show its coverage
-	@$(BIN)/vaanisetu packs check
+	@$(BIN)/vaanisetu packs validate
 
 assets: setup ## Build the data that is derived from the packs (the intent model)
 	@$(BIN)/vaanisetu nlu train
@@ -65,8 +69,20 @@ assets: setup ## Build the data that is derived from the packs (the intent model
 openapi: setup ## Write docs/openapi.json from the routes
 	@$(BIN)/vaanisetu serve --write-openapi docs/openapi.json
 
+client: $(VENV)/.tools ## Generate the typed Python client into build/client
+	@$(BIN)/python scripts/client.py
+
 bench: setup ## Five simultaneous simulated calls; writes build/bench.json
 	@$(BIN)/python scripts/bench.py
+
+bench-asr: setup ## What recognition costs: streams per core, final latency, memory; writes build/bench-asr.json
+	@$(BIN)/python scripts/bench_asr.py $(if $(MODEL),--model $(MODEL))
+
+bench-api: setup ## What the API costs, and a thousand tenants; writes build/bench-api.json
+	@PYTHONPATH=. $(BIN)/python scripts/bench_api.py
+
+bench-whatsapp: setup ## What WhatsApp costs on one core: webhooks, batches, the worker; writes build/bench-whatsapp.json
+	@PYTHONPATH=. $(BIN)/python scripts/bench_whatsapp.py
 
 clean: ## Remove .venv, caches and build output; data/ stays
 	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

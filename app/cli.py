@@ -1,4 +1,4 @@
-"""The `vaanisetu` command: run, serve, worker, call, packs, asr, nlu; each part of the service from a terminal."""
+"""The `vaanisetu` command: each part of the service from a terminal."""
 
 import asyncio
 import importlib
@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
-from rich.table import Table
 
 from app.cli_asr import asr
+from app.cli_compliance import audit, kill_switch
+from app.cli_keys import keys
+from app.cli_nlu import nlu
+from app.cli_packs import packs
+from app.cli_settings import settings_with
 from app.config import Settings
 from app.errors import AppError, ConfigError
 
@@ -24,11 +27,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-packs_app = typer.Typer(help="Language packs: one folder per language under lang_packs/.", no_args_is_help=True)
-nlu_app = typer.Typer(help="Understanding: try a sentence, or train the intent model.", no_args_is_help=True)
-app.add_typer(packs_app, name="packs")
+app.add_typer(packs, name="packs")
+app.add_typer(audit, name="audit")
+app.add_typer(kill_switch, name="kill-switch")
+app.add_typer(keys, name="keys")
 app.add_typer(asr, name="asr")
-app.add_typer(nlu_app, name="nlu")
+app.add_typer(nlu, name="nlu")
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
@@ -44,24 +48,6 @@ def main() -> None:
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
-
-
-def _settings(**given: Any) -> Settings:
-    """Returns the settings of the environment with the command line's on top.
-
-    Raises:
-        ConfigError: A variable has a wrong value.
-    """
-    try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        faults = "; ".join(_fault(detail["loc"], detail["msg"]) for detail in error.errors())
-        raise ConfigError(f"configuration: {faults}") from error
-
-
-def _fault(place: tuple[int | str, ...], message: str) -> str:
-    variable = f"VAANISETU_{str(place[0]).upper()}: " if place else ""
-    return variable + message.removeprefix("Value error, ")
 
 
 def _loop(work: Coroutine[Any, Any, Any]) -> Any:
@@ -97,7 +83,7 @@ def run(
     """
     from app.demo.run import DEMO_SCENARIOS, demonstrate
 
-    settings = _settings(data_dir=data_dir)
+    settings = settings_with(data_dir=data_dir)
     demo = demonstrate(
         settings, console, scenarios=scenario or DEMO_SCENARIOS, port=port, once=once, json_path=json_path
     )
@@ -117,7 +103,7 @@ def serve(
     Without VAANISETU_MONGODB_URL and VAANISETU_REDIS_URL the embedded stores are started, which is for development:
     background jobs (WhatsApp) then need `vaanisetu run`.
     """
-    settings = _settings(host=host, port=port)
+    settings = settings_with(host=host, port=port)
     if port is not None and "public_url" not in settings.model_fields_set:
         settings = settings.model_copy(update={"public_url": f"http://127.0.0.1:{port}"})
     if write_openapi is not None:
@@ -131,13 +117,19 @@ async def _serve(settings: Settings) -> None:
     import uvicorn
 
     from app.kit.embedded import EmbeddedServices
+    from app.kit.serving import DrainingServer
     from app.telephony.sockets import MediaSocketProtocol
 
     async with EmbeddedServices(settings.data_dir, settings.mongodb_url, settings.redis_url) as stores:
         given = settings.model_copy(update={"mongodb_url": stores.mongodb_url, "redis_url": stores.redis_url})
         await _root("app.services").preflight(given)
+        app = _root("app.main").create_app(given)
+
+        async def drain() -> None:
+            await app.state.call_stack.calls.live.emptied(given.drain_seconds)
+
         config = uvicorn.Config(
-            _root("app.main").create_app(given),
+            app,
             host=given.host,
             port=given.port,
             log_config=None,
@@ -147,7 +139,7 @@ async def _serve(settings: Settings) -> None:
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=10,
         )
-        await uvicorn.Server(config).serve()
+        await DrainingServer(config, drain).serve()
 
 
 @app.command()
@@ -159,7 +151,7 @@ def worker(
 
     Needs VAANISETU_MONGODB_URL and VAANISETU_REDIS_URL: the same stores as `vaanisetu serve`.
     """
-    settings = _settings()
+    settings = settings_with()
     missing = [name for name in ("mongodb_url", "redis_url") if getattr(settings, name) is None]
     if missing:
         names = " and ".join(f"VAANISETU_{name.upper()}" for name in missing)
@@ -209,54 +201,13 @@ def call(
         console.print(calls.shipped_table())
         return
     options = calls.Options(url, to, auth_id, auth_token, api_key, graph_url, concurrency, repeat, carrier_port, save)
-    reports = asyncio.run(calls.make(_settings(data_dir=data_dir), scenarios, options, None if as_json else console))
+    reports = asyncio.run(
+        calls.make(settings_with(data_dir=data_dir), scenarios, options, None if as_json else console)
+    )
     if as_json:
         typer.echo(json.dumps(calls.as_json(reports), ensure_ascii=False, indent=2))
     if not all(report.ok for report in reports):
         raise typer.Exit(1)
-
-
-@packs_app.command("check")
-def packs_check(
-    packs_dir: Annotated[Path | None, typer.Option(help="The folder of the packs (VAANISETU_PACKS_DIR).")] = None,
-) -> None:
-    """Check every pack against the contract and grade how well its intents are covered."""
-    from app.language.loader import validate_pack
-
-    folder = _settings(packs_dir=packs_dir).packs_dir
-    reports = [validate_pack(path.parent) for path in sorted(folder.glob("*/manifest.yaml"))]
-    if not reports:
-        raise ConfigError(f"{folder}: no language pack; add a folder with a manifest.yaml")
-    table = Table("pack", "grade", "coverage", "examples", "tests", "problems")
-    for report in reports:
-        counts = (f"{report.coverage:.0%}", str(report.examples), str(report.tests), str(len(report.problems)))
-        table.add_row(report.tag, report.grade, *counts)
-    console.print(table)
-    for report in reports:
-        for problem in report.problems:
-            console.print(f"{report.tag}/{problem}", style="red", markup=False)
-    if any(report.problems for report in reports):
-        raise typer.Exit(1)
-
-
-@packs_app.command("approve")
-def packs_approve(
-    tag: Annotated[str, typer.Argument(help="The pack, such as hi-IN.")],
-    by: Annotated[str, typer.Option(help="Who has read the text and answers for it.")],
-    key: Annotated[list[str] | None, typer.Option(help="Only these disclosures; default: all.")] = None,
-    packs_dir: Annotated[Path | None, typer.Option(help="The folder of the packs (VAANISETU_PACKS_DIR).")] = None,
-) -> None:
-    """Approve a pack's disclosures as they stand: keep who, when and the hash of each text."""
-    from app.kit.clock import SystemClock
-    from app.language.loader import approve
-    from app.language.source import read_yaml
-
-    folder = _settings(packs_dir=packs_dir).packs_dir / tag
-    if not (folder / "manifest.yaml").exists():
-        raise ConfigError(f"{folder}: no language pack")
-    keys = key or list(read_yaml(folder / "disclosures.yaml", f"{tag}/disclosures.yaml"))
-    for approved in approve(folder, by, SystemClock().now().date().isoformat(), keys):
-        console.print(f"approved: {approved}", markup=False)
 
 
 @asr.command("transcribe")
@@ -267,7 +218,7 @@ def asr_transcribe(
     """Recognise recordings with the model that calls use."""
     from app.demo.tryout import transcribe
 
-    found = transcribe(_settings(), recordings)
+    found = transcribe(settings_with(), recordings)
     _show(found, as_json, lambda row: f"{row['file']}: {row['text'] or '(nothing heard)'}  [{row['confidence']:.2f}]")
 
 
@@ -276,32 +227,7 @@ def asr_info() -> None:
     """Show which recogniser is in use and its model card."""
     from app.demo.tryout import model_card
 
-    console.print(model_card(_settings()), markup=False)
-
-
-@nlu_app.command("understand")
-def nlu_understand(
-    sentences: Annotated[list[str], typer.Argument(help="What a caller might say.")],
-    language: Annotated[str | None, typer.Option(help="The language spoken so far, such as hi-IN.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Show language, intent and entities of sentences."""
-    from app.demo.tryout import understand
-
-    found = understand(_settings(), sentences, language)
-    _show(
-        found,
-        as_json,
-        lambda row: f"{row['text']}: {row['intent']} [{row['confidence']:.2f}] {row['language']} {row['entities']}",
-    )
-
-
-@nlu_app.command("train")
-def nlu_train() -> None:
-    """Train the intent model from the packs now, rather than at the first start."""
-    from app.demo.tryout import train
-
-    console.print(train(_settings()))
+    console.print(model_card(settings_with()), markup=False)
 
 
 def _show(rows: list[dict[str, Any]], as_json: bool, line: Callable[[dict[str, Any]], str]) -> None:

@@ -6,13 +6,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from app.config import Settings
+from app.cli_checkpoints import checkpoints
+from app.cli_evaluate import evaluation
 from app.errors import ConfigError
 
 asr = typer.Typer(
     help="Speech recognition: try it on recordings, or make speech, train, export and measure a model (docs/asr.md).",
     no_args_is_help=True,
 )
+asr.add_typer(checkpoints)
+asr.add_typer(evaluation)
 console = Console(highlight=False)
 TRAINING = Path(__file__).parent / "speech" / "asr" / "training"
 
@@ -86,28 +89,3 @@ def export(
     stage.main(recipe, run_dir, model_dir)
     kept = ngrams.main(recipe, model_dir / "tokenizer.model", model_dir / "ngrams.model", packs_dir, hold_out=False)
     console.print(f"{model_dir}: {kept} n-grams")
-
-
-@asr.command()
-def evaluate(
-    model: Annotated[Path | None, typer.Option(help="A served model; default: the one that calls use.")] = None,
-    manifest: Annotated[Path | None, typer.Option(help="JSON lines: audio_filepath, duration, text, lang.")] = None,
-    per_set: Annotated[int, typer.Option(min=1, help="Utterances per language and set, without a manifest.")] = 40,
-    json_path: Annotated[Path | None, typer.Option("--json", help="Also write every result here.")] = None,
-    recipe: Recipe = DEFAULT_RECIPE,
-    packs_dir: Packs = None,
-) -> None:
-    """Measure a model through the streaming engine: on a manifest, or on freshly voiced calls it never heard."""
-    from app.speech.asr.onnx_engine import STARTER_MODEL_DIR
-    from app.speech.asr.training import evaluate as stage
-
-    model_dir = model or Settings().asr_model or STARTER_MODEL_DIR
-    stage.main(
-        model_dir,
-        recipe,
-        manifest,
-        packs_dir,
-        per_set,
-        json_path,
-        write=lambda text: console.print(text, markup=False),
-    )

@@ -4,8 +4,10 @@ AppError                     code, HTTP status, retryable, field errors
 ├── ConfigError              the process cannot start as configured
 ├── BadRequest        400    ├── Unauthorized      401   ├── Forbidden     403
 ├── NotFound          404    ├── Conflict          409   ├── PayloadTooLarge 413
+├── PreconditionFailed 412
 ├── Unprocessable     422    ├── RateLimited       429   ├── Unavailable   503
 ├── PackError                a language pack is incomplete or wrong (file, place, cure)
+├── ModelError               a recogniser's checkpoint or its data is wrong (file, place, cure)
 └── StageError               a stage of a live call failed; the caller hears a sentence
     ├── SpeechWorkerLost     ├── AsrError          ├── TtsError
     ├── NluError             ├── ToolError         ├── CarrierError
@@ -93,6 +95,13 @@ class Conflict(AppError):
     status = 409
 
 
+class PreconditionFailed(AppError):
+    """The resource is no longer the one that the client saw (`If-Match`)."""
+
+    code = "precondition_failed"
+    status = 412
+
+
 class PayloadTooLarge(AppError):
     """The body is larger than the route accepts."""
 
@@ -127,6 +136,12 @@ class PackError(AppError):
     """A language pack is incomplete or wrong; the detail names file, place and cure."""
 
     code = "pack_error"
+
+
+class ModelError(AppError):
+    """A recogniser's checkpoint, or data to train or measure it, is wrong; the detail names file, place and cure."""
+
+    code = "model_error"
 
 
 class StageError(AppError):

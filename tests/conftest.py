@@ -21,6 +21,13 @@ async def embedded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Em
         yield services
 
 
+@pytest.fixture(scope="session")
+def models_dir(pytestconfig: pytest.Config) -> Path:
+    """Where intent models are kept once trained, from one run of the tests to the next."""
+    assert pytestconfig.cache is not None
+    return Path(pytestconfig.cache.mkdir("understander"))
+
+
 def database_name() -> str:
     return f"test-{os.getpid()}-{uuid.uuid4().hex[:12]}"
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,20 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from app import api
+from app.auth.roles import Role
 from app.config import Settings
 from app.conversations.models import Conversation
 from app.errors import AppError
 from app.kit import problem
+from app.kit.body_limit import BodyLimitMiddleware
 from app.kit.clock import SystemClock
 from app.kit.jobs import RecordedJobs
 from app.kit.mongo import Database
 from app.language.loader import PackRegistry
 from app.language.packs import Pack
-from app.simulate.graph import GraphConfig
+from app.simulate.graph import ACCOUNT_ID, GraphConfig
 from tests.standins.graph import StrictGraph, served
+from tests.standins.plivo import PlivoStandin
 from whatsapp.ports import ChatReply
 from whatsapp.sender import GraphSender
 
@@ -32,6 +36,7 @@ OPERATOR_KEY = "operator-key-of-the-tests"
 APP_SECRET = "app-secret-of-the-tests"
 ACCESS_TOKEN = "EAAG-access-token-of-the-tests"
 VERIFY_TOKEN = "verify-token-of-the-tests"
+PLIVO_AUTH_ID, PLIVO_AUTH_TOKEN = "MAXXXXXXXXXXXXXXXXXX", "plivo-token-of-the-tests"
 PHONE_NUMBER_ID = "106540352242922"
 CUSTOMER = "+919812345678"
 PACKS_DIR = Path(__file__).parents[1] / "lang_packs"
@@ -53,6 +58,16 @@ class EchoBrain:
         return ChatReply((f"heard: {text}",), self.hand_over, self.opted_out)
 
 
+class MovedClock(SystemClock):
+    """The machine's clock, moved by as much as a test likes."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+
 @dataclass
 class House:
     services: api.Services
@@ -62,6 +77,7 @@ class House:
     url: str
     client: httpx.AsyncClient
     base: str
+    clock: MovedClock
 
     async def tenant(self, name: str = "Sundar", languages: tuple[str, ...] = ("hi-IN", "en-IN")) -> "TenantDoor":
         """Creates a tenant through the API."""
@@ -78,12 +94,32 @@ class House:
         """Runs all jobs that wait, as the worker would."""
         return await self.jobs.drain(self.services.job_functions(self.brain))
 
-    async def until(self, condition: Callable[[], Awaitable[bool]], seconds: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
         """Works off jobs until a condition holds."""
         async with asyncio.timeout(seconds):
             while not await condition():
                 await self.work()
                 await asyncio.sleep(0.01)
+
+
+@dataclass
+class MemberDoor:
+    """A member who signed in."""
+
+    house: House
+    member_id: str
+    name: str
+    cookie: str
+    csrf: str
+
+    async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        headers = {"Cookie": f"vs_session={self.cookie}", "X-CSRF-Token": self.csrf, **options.pop("headers", {})}
+        return await self.house.client.request(method, path, headers=headers, **options)
+
+    async def ok(self, method: str, path: str, **options: Any) -> Any:
+        answer = await self.request(method, path, **options)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
 
 
 @dataclass
@@ -113,14 +149,31 @@ class TenantDoor:
         created: dict[str, Any] = await self.ok("POST", "/v1/agents", json=body)
         return created
 
-    async def connect_whatsapp(self, phone_number_id: str = PHONE_NUMBER_ID) -> None:
+    async def member(self, name: str, role: Role = Role.AGENT) -> MemberDoor:
+        """Invites a member, who accepts and signs in."""
+        services, password, email = self.house.services, "a sentence is a good one", f"{name.lower()}@example.com"
+        member, token = await services.members.invite(self.tenant_id, "operator", email, name, role)
+        await services.members.accept(token, password)
+        begun = await services.sessions.sign_in(self.tenant_id, email, password, None)
+        return MemberDoor(self.house, member.member_id, name, begun.token, begun.csrf_token)
+
+    async def connect_plivo(self) -> None:
+        body = {"auth_id": PLIVO_AUTH_ID, "auth_token": PLIVO_AUTH_TOKEN}
+        await self.ok("PUT", "/v1/credentials/plivo", json=body)
+
+    async def connect_whatsapp(
+        self, phone_number_id: str = PHONE_NUMBER_ID, account_id: str | None = ACCOUNT_ID
+    ) -> None:
         body = {
             "phone_number_id": phone_number_id,
             "access_token": ACCESS_TOKEN,
             "app_secret": APP_SECRET,
             "verify_token": VERIFY_TOKEN,
+            "business_account_id": account_id,
         }
         await self.ok("PUT", "/v1/credentials/whatsapp", json=body)
+        if account_id is not None:
+            await self.ok("POST", "/v1/whatsapp/templates/sync")
 
 
 @pytest.fixture(scope="session")
@@ -129,9 +182,10 @@ def packs() -> dict[str, Pack]:
 
 
 @pytest_asyncio.fixture
-async def house(database: Database, packs: dict[str, Pack]) -> AsyncIterator[House]:
+async def house(database: Database, packs: dict[str, Pack], tmp_path: Path) -> AsyncIterator[House]:
     async with contextlib.AsyncExitStack() as stack:
         app = FastAPI()
+        app.add_middleware(BodyLimitMiddleware, larger=api.BODY_BYTES)
         problem.install(app)
         base = await stack.enter_async_context(served(app))
         approved = {
@@ -142,21 +196,25 @@ async def house(database: Database, packs: dict[str, Pack]) -> AsyncIterator[Hou
         config = GraphConfig({PHONE_NUMBER_ID: ACCESS_TOKEN}, APP_SECRET, f"{base}/v1/whatsapp/webhook", approved)
         graph = StrictGraph(config)
         url = await stack.enter_async_context(served(graph.app))
+        plivo = await stack.enter_async_context(PlivoStandin({PLIVO_AUTH_ID: PLIVO_AUTH_TOKEN}))
         settings = Settings(
             environment="test",
+            data_dir=tmp_path / "data",
             operator_key=SecretStr(OPERATOR_KEY),
             master_key=SecretStr("master-key-of-the-tests"),
             graph_api_url=url,
+            plivo_api_url=plivo.url,
         )
+        clock = MovedClock()
         await database.ensure_indexes(api.INDEXES)
         jobs = RecordedJobs()
-        services = api.build(settings, database, jobs, packs, SystemClock())
+        services = api.build(settings, database, jobs, packs, clock)
         stack.push_async_callback(services.aclose)
         app.state.services = services
         api.mount(app)
-        client = await stack.enter_async_context(httpx.AsyncClient(base_url=base))
-        yield House(services, jobs, graph, EchoBrain(), url, client, base)
-        assert graph.violations == []
+        client = await stack.enter_async_context(httpx.AsyncClient(base_url=base, timeout=60))
+        yield House(services, jobs, graph, EchoBrain(), url, client, base, clock)
+        assert graph.violations == [] and graph.state.dropped == []
 
 
 def with_short_timeout(house: House) -> api.Services:

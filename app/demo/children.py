@@ -23,20 +23,29 @@ _LOG_LINES: Final = 8
 class Child:
     """One `vaanisetu` process. On Linux it ends when its parent does, even by kill -9."""
 
-    def __init__(self, name: str, arguments: Sequence[str], environment: Mapping[str, str], log_dir: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        log_dir: Path,
+        *,
+        module: str = "app.cli",
+    ) -> None:
         """Starts the process.
 
         Args:
             name: What it is, for messages and the log file.
-            arguments: What follows `vaanisetu`.
+            arguments: What follows `vaanisetu`, or the module's name.
             environment: Added to our own.
             log_dir: Where its output goes, `<name>.log`.
+            module: What runs.
         """
         self.name = name
         self.log = log_dir / f"{name}.log"
         log_dir.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid())]
-        command += [sys.executable, "-m", "app.cli", *arguments]
+        command += [sys.executable, "-m", module, *arguments]
         root = str(Path(__file__).parents[2])
         path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH")) if part)
         with self.log.open("wb") as output:

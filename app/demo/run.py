@@ -100,7 +100,10 @@ async def _stay_up(stack: DemoStack, console: Console) -> None:
     number = next(iter(stack.tenant.numbers.values()))
     lines = [
         f"API documentation   {stack.url}/docs",
-        f"The caller's phone  {stack.tenant.graph_url}/_phone/919876500001 (open it in a browser)",
+        f"The caller's phone  {stack.tenant.graph_url}/_phone/919876500001 (in a browser: read and write there)",
+        f"The inbox           {stack.url}/console",
+        f"  company           {stack.tenant.tenant_id}",
+        f"  e-mail, password  {stack.tenant.email}  {stack.tenant.password}",
         f"Key of the tenant   {stack.tenant.api_key}",
         f"Operator's key      {stack.operator_key}",
         f"Ring again          vaanisetu call barge-in    (--list shows all scenarios; any of them rings {number})",

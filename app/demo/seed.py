@@ -11,9 +11,15 @@ from typing import Any, Final, Self
 import httpx
 
 from app.errors import ConfigError
+from app.integrations.tool_contracts import ToolContracts
 
 ENTITY: Final = "Sundar Stores"
+PERSON_NAME: Final = "Meena"
+PERSON_EMAIL: Final = "meena@sundar.example"
 _FIRST_NUMBER: Final = 918047000001
+_RESTRICTED: Final = ("change_address",)
+_FOR_VERIFIED_CALLERS: Final = ("change_address", "refund_status", "payment_issue")
+_TOOLS: Final = {name: {"restricted": True} if name in _RESTRICTED else {} for name in ToolContracts.load().names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,7 @@ class Accounts:
     whatsapp_verify_token: str
     orders_token: str
     phone_number_id: str
+    business_account_id: str
 
     @classmethod
     def invent(cls) -> Self:
@@ -39,6 +46,7 @@ class Accounts:
             whatsapp_verify_token=secrets.token_urlsafe(24),
             orders_token=secrets.token_urlsafe(24),
             phone_number_id=str(10**14 + secrets.randbelow(10**14)),
+            business_account_id=str(10**14 + secrets.randbelow(10**14)),
         )
 
 
@@ -53,6 +61,9 @@ class DemoTenant:
         auth_token: That account's token, which signs webhooks.
         numbers: Language -> the number of the agent that greets in it.
         graph_url: The Graph API stand-in.
+        tenant_id: The company's id, for signing in to the console.
+        email: The demo person's; made up, as everything here.
+        password: Theirs, made for this demo.
     """
 
     url: str
@@ -61,6 +72,9 @@ class DemoTenant:
     auth_token: str
     numbers: Mapping[str, str]
     graph_url: str
+    tenant_id: str = ""
+    email: str = ""
+    password: str = ""
 
     def save(self, data_dir: Path) -> None:
         """Writes `demo.json`, for its owner's eyes only."""
@@ -103,7 +117,7 @@ class Seeder:
         graph_url: str,
         earlier: DemoTenant | None = None,
     ) -> DemoTenant:
-        """Creates the tenant, its credentials, and per language an agent and its number.
+        """Creates the tenant, its credentials, per language an agent and its number, and a person for the inbox.
 
         Args:
             accounts: What the stand-ins know too.
@@ -126,7 +140,13 @@ class Seeder:
             if tag not in numbers:
                 numbers[tag] = f"+{first + index}"
                 await self._new_line(key, tag, languages, numbers[tag])
-        return DemoTenant(self._url, key, accounts.plivo_auth_id, accounts.plivo_auth_token, numbers, graph_url)
+        await self._go_live(key)
+        if earlier is not None and known and earlier.password:
+            person = (earlier.tenant_id, earlier.email, earlier.password)
+        else:
+            person = await self._new_person(key, languages)
+        auth = (accounts.plivo_auth_id, accounts.plivo_auth_token)
+        return DemoTenant(self._url, key, *auth, numbers, graph_url, *person)
 
     async def _opens(self, key: str) -> bool:
         answer = await self._http.get("/v1/tenant", headers={"Authorization": f"Bearer {key}"})
@@ -146,8 +166,11 @@ class Seeder:
             "access_token": accounts.whatsapp_token,
             "app_secret": accounts.whatsapp_secret,
             "verify_token": accounts.whatsapp_verify_token,
+            "business_account_id": accounts.business_account_id,
         }
         await self._send("PUT", "/v1/credentials/whatsapp", key, **whatsapp)
+        await self._send("POST", "/v1/whatsapp/templates/submissions", key)
+        await self._send("POST", "/v1/whatsapp/templates/sync", key)
         tools = {"base_url": orders_url, "bearer_token": accounts.orders_token}
         await self._send("PUT", "/v1/credentials/tools", key, **tools)
 
@@ -160,9 +183,29 @@ class Seeder:
             entity_name=ENTITY,
             languages=[tag, *(other for other in languages if other != tag)],
             default_language=tag,
-            tools={"order_status": {}},
+            tools=_TOOLS,
+            verification={"factors": ["pin"], "tools": _FOR_VERIFIED_CALLERS},
         )
         await self._send("POST", "/v1/phone-numbers", key, number=number, agent_id=agent["id"])
+
+    async def _new_person(self, key: str, languages: Sequence[str]) -> tuple[str, str, str]:
+        """Invites somebody who answers customers in every language; returns what they sign in with."""
+        password = secrets.token_urlsafe(15)
+        invited = await self._send("POST", "/v1/members", key, email=PERSON_EMAIL, name=PERSON_NAME, role="owner")
+        await self._send("POST", "/v1/invitations/accept", key, invitation=invited["invitation"], password=password)
+        await self._send("PUT", f"/v1/inbox/people/{invited['id']}", key, languages=list(languages), capacity=20)
+        answer = await self._http.get("/v1/tenant", headers={"Authorization": f"Bearer {key}"})
+        if answer.status_code != 200:
+            raise ConfigError(f"GET /v1/tenant answered {answer.status_code}: {answer.text[:500]}")
+        return answer.json()["id"], PERSON_EMAIL, password
+
+    async def _go_live(self, key: str) -> None:
+        answer = await self._http.get("/v1/onboarding", headers={"Authorization": f"Bearer {key}"})
+        if answer.status_code != 200:
+            raise ConfigError(f"GET /v1/onboarding answered {answer.status_code}: {answer.text[:500]}")
+        for agent in answer.json()["agents"]:
+            if agent["state"] == "draft":
+                await self._send("POST", f"/v1/agents/{agent['agent_id']}/go-live", key)
 
     async def _send(self, method: str, path: str, key: str, **body: Any) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": secrets.token_hex(16)}

@@ -15,14 +15,15 @@ from app.errors import ConfigError
 from app.kit.embedded import EmbeddedServices
 from app.language.loader import PackRegistry
 from app.simulate.exchange import SimulatedPlivo
-from app.simulate.graph import GraphConfig, GraphStandIn
+from app.simulate.graph import GraphConfig, GraphStandIn, Limits
 from app.simulate.hosting import Hosted
-from app.simulate.orders import build, demo_orders
+from app.simulate.orders import demo_orders
+from app.simulate.orders_system import demo_system
 from app.simulate.readback import Readback
 from app.simulate.ringing import Target
 
 WHATSAPP_WEBHOOK: Final = "/v1/whatsapp/webhook"
-TRAINING_SECONDS: Final = 180.0
+TRAINING_SECONDS: Final = 600.0
 READY_SECONDS: Final = 90.0
 
 
@@ -112,7 +113,7 @@ class DemoStack:
 
     async def _start(self) -> None:
         settings = self._settings
-        packs = PackRegistry.load(settings.packs_dir)
+        packs = PackRegistry.open(settings.packs_dir)
         self._tell(Part("language packs", ", ".join(packs.tags)))
         stores = EmbeddedServices(settings.data_dir, settings.mongodb_url, settings.redis_url)
         await self._exits.enter_async_context(stores)
@@ -121,12 +122,13 @@ class DemoStack:
         self.plivo = SimulatedPlivo({accounts.plivo_auth_id: accounts.plivo_auth_token})
         await self._exits.enter_async_context(self.plivo)
         self._tell(Part("telephone carrier (simulated Plivo)", self.plivo.url))
-        self.graph = GraphStandIn(self._graph_config(packs))
+        self.graph = GraphStandIn(self._graph_config())
         graph = await self._exits.enter_async_context(Hosted(self.graph.app))
         self._tell(Part("WhatsApp (stand-in of Meta's Graph API)", graph.url))
-        orders = build(demo_orders(datetime.now(UTC).date()), bearer_token=accounts.orders_token)
-        shop = await self._exits.enter_async_context(Hosted(orders))
-        self._tell(Part("the tenant's order system", shop.url))
+        today = datetime.now(UTC).date()
+        system = demo_system(demo_orders(today), bearer_token=accounts.orders_token, today=today)
+        shop = await self._exits.enter_async_context(Hosted(system.app))
+        self._tell(Part("the tenant's system: orders, appointments, customers", shop.url))
         operator_key = self.operator_key
         environment = self._environment(stores, operator_key, graph.url)
         await self._start_children(environment)
@@ -156,17 +158,13 @@ class DemoStack:
             self.worker.require_alive()
             self._tell(Part("background worker with its clock", f"process {self.worker.pid}"))
 
-    def _graph_config(self, packs: PackRegistry) -> GraphConfig:
-        bodies = {
-            (name, pack.manifest.whatsapp_code): body
-            for pack in packs.packs
-            for name, body in pack.whatsapp_templates.items()
-        }
+    def _graph_config(self) -> GraphConfig:
         return GraphConfig(
             numbers={self._accounts.phone_number_id: self._accounts.whatsapp_token},
             app_secret=self._accounts.whatsapp_secret,
             webhook_url=self.url + WHATSAPP_WEBHOOK,
-            templates=bodies,
+            account_id=self._accounts.business_account_id,
+            limits=Limits(),
         )
 
     def _environment(self, stores: EmbeddedServices, operator_key: str, graph_url: str) -> dict[str, str]:

@@ -20,7 +20,7 @@ def _model_dir(settings: Settings) -> Path:
 
 
 def _understander(settings: Settings) -> tuple[PackRegistry, Understander]:
-    packs = PackRegistry.load(settings.packs_dir)
+    packs = PackRegistry.open(settings.packs_dir)
     return packs, Understander(packs, settings.data_dir / "models")
 
 

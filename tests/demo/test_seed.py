@@ -1,56 +1,48 @@
-import stat
-from pathlib import Path
+"""The demo's tenant is set up through the front door, and its templates by Meta's review."""
 
 import pytest
 
-from app.demo.calls import Options, reach
-from app.demo.seed import Accounts, DemoTenant
-from app.errors import ConfigError
+from app.demo.seed import Accounts, Seeder
+from app.simulate.graph import ACCOUNT_ID
+from tests.house import (
+    ACCESS_TOKEN,
+    APP_SECRET,
+    OPERATOR_KEY,
+    PHONE_NUMBER_ID,
+    PLIVO_AUTH_ID,
+    PLIVO_AUTH_TOKEN,
+    VERIFY_TOKEN,
+    House,
+    house,
+    packs,
+)
 
-pytestmark = pytest.mark.unit
+__all__ = ["house", "packs"]
 
-TENANT = DemoTenant(
-    "http://127.0.0.1:8080",
-    "vs_live_x",
-    "MA1",
-    "token",
-    {"hi-IN": "+918047000001", "ta-IN": "+918047000002"},
-    "http://g",
+pytestmark = pytest.mark.integration
+KNOWN = Accounts(
+    plivo_auth_id=PLIVO_AUTH_ID,
+    plivo_auth_token=PLIVO_AUTH_TOKEN,
+    whatsapp_token=ACCESS_TOKEN,
+    whatsapp_secret=APP_SECRET,
+    whatsapp_verify_token=VERIFY_TOKEN,
+    orders_token="orders-token-of-the-tests",
+    phone_number_id=PHONE_NUMBER_ID,
+    business_account_id=ACCOUNT_ID,
 )
 
 
-def test_what_a_demo_left_is_read_back_and_kept_from_others(tmp_path: Path) -> None:
-    assert DemoTenant.read(tmp_path) is None
-    TENANT.save(tmp_path)
-    TENANT.save(tmp_path)
-    assert DemoTenant.read(tmp_path) == TENANT
-    assert stat.S_IMODE((tmp_path / "demo.json").stat().st_mode) == 0o600
-
-
-@pytest.mark.parametrize("text", ["{", '{"url": 1}', "[]"])
-def test_a_broken_file_is_told_with_its_cure(tmp_path: Path, text: str) -> None:
-    (tmp_path / "demo.json").write_text(text)
-    with pytest.raises(ConfigError, match="remove it"):
-        DemoTenant.read(tmp_path)
-
-
-def test_every_demo_invents_its_own_secrets() -> None:
-    first, second = Accounts.invent(), Accounts.invent()
-    assert first != second
-    assert first.plivo_auth_id.startswith("MA") and len(first.plivo_auth_id) == 20
-    assert first.phone_number_id.isdigit()
-
-
-def test_the_running_demo_is_rung_unless_another_server_is_named() -> None:
-    there = reach(Options(), TENANT)
-    assert there.target.to_number == "+918047000001" and there.target.lines == TENANT.numbers
-    assert (there.auth_token, there.api_key, there.graph_url) == ("token", "vs_live_x", "http://g")
-    one = reach(Options(to="+918047000002"), TENANT)
-    assert one.target.to_number == "+918047000002" and not one.target.lines
-    other = reach(Options(url="https://x", to="+911", auth_id="MA2", auth_token="t2"), TENANT)
-    assert (other.target.url, other.auth_token, other.api_key) == ("https://x", "t2", None)
-
-
-def test_half_an_address_is_refused_with_what_is_missing() -> None:
-    with pytest.raises(ConfigError, match="Give --to, --auth-token"):
-        reach(Options(url="https://x", auth_id="MA2"), TENANT)
+async def test_the_seed_submits_every_template_and_has_them_approved(house: House) -> None:
+    house.graph.shelf.entries.clear()
+    languages = list(house.services.packs)
+    async with Seeder(house.base, OPERATOR_KEY) as seeder:
+        seeder._http.timeout = 60.0
+        demo = await seeder.seed(KNOWN, languages, orders_url=house.base, graph_url=house.url)
+    assert list(demo.numbers) == languages
+    headers = {"Authorization": f"Bearer {demo.api_key}"}
+    answer = await house.client.get("/v1/whatsapp/templates", params={"limit": 100}, headers=headers)
+    listed = answer.json()["data"]
+    assert {(entry["name"], entry["language"]) for entry in listed} == {
+        (name, pack.manifest.whatsapp_code) for pack in house.services.packs.values() for name in pack.templates
+    }
+    assert {(entry["status"], entry["sendable"]) for entry in listed} == {("APPROVED", True)}

@@ -96,3 +96,59 @@ async def test_a_caller_who_leaves_in_mid_sentence_is_released_within_a_second(s
         report = await ringing
     assert report.ok and report.outcome.ended_by == "caller"
     assert released < 1.0
+
+
+@pytest.mark.slow
+async def test_a_call_goes_on_and_ends_while_redis_hangs_and_jobs_run_again_afterwards(stack: DemoStack) -> None:
+    (script,) = scripts_of(["hang-up-mid-sentence"])
+    calls: list[SimulatedCall] = []
+    redis = psutil.Process(int((stack._settings.data_dir / "redis.pid").read_text().split()[0]))
+    ringing = asyncio.create_task(ring(renumbered(script, 900), stack.target, stack.plivo, None, on_call=calls.append))
+    await until(lambda: calls != [] and calls[0].heard != [], 60)
+    redis.suspend()
+    try:
+        before = len(calls[0].heard)
+        await until(lambda: len(calls[0].heard) > before + 20, 30)
+        await until(lambda: calls[0].ending is not None, 60)
+    finally:
+        redis.resume()
+    await ringing
+    async with stack.readback() as readback, asyncio.timeout(90):
+        while await ended_at(readback, calls[0].call_id) is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        row = await readback.find_call(calls[0].call_id)
+        events = await readback.events(row["id"]) if row is not None else []
+    assert events[0]["kind"] == "started" and events[-1]["kind"] == "ended"
+    assert [event["number"] for event in events] == list(range(1, len(events) + 1))
+    async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(90):
+        while (await http.get(f"{stack.url}/readyz")).json()["workers"] != "ok":  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+
+
+async def test_a_call_goes_on_and_ends_while_the_store_hangs_and_is_written_down_afterwards(stack: DemoStack) -> None:
+    (script,) = scripts_of(["hang-up-mid-sentence"])
+    calls: list[SimulatedCall] = []
+    data_dir = stack._settings.data_dir
+    store = psutil.Process(int((data_dir / "mongo.pid").read_text().split()[0]))
+
+    def spooled() -> bool:
+        return any((data_dir / "spool").glob("*/*.sealed"))
+
+    ringing = asyncio.create_task(ring(renumbered(script, 700), stack.target, stack.plivo, None, on_call=calls.append))
+    await until(lambda: calls != [] and calls[0].heard != [], 60)
+    store.suspend()
+    try:
+        before = len(calls[0].heard)
+        await until(lambda: len(calls[0].heard) > before + 20, 30)
+        await until(lambda: calls[0].ending is not None, 60)
+        await until(spooled, 60)
+    finally:
+        store.resume()
+    await ringing
+    await until(lambda: not spooled(), 60)
+    async with stack.readback() as readback:
+        row = await readback.find_call(calls[0].call_id)
+        events = await readback.events(row["id"]) if row is not None else []
+    assert row is not None and row["ended_at"] is not None
+    assert events[0]["kind"] == "started" and events[-1]["kind"] == "ended"
+    assert [event["number"] for event in events] == list(range(1, len(events) + 1))
