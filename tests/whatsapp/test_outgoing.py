@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.simulate.graph_updates import Person
+from app.simulate.graph.updates import Person
 from tests.house import PHONE_NUMBER_ID, House, TenantDoor
 from tests.whatsapp.test_identities import named
 from tests.whatsapp.test_webhook import WA_ID, connected, messages, post, text, webhook

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.language.packs import Pack
-from app.simulate.graph_errors import GraphError
-from app.simulate.graph_templates import TemplateShelf
+from app.simulate.graph.errors import GraphError
+from app.simulate.graph.templates import TemplateShelf
 from whatsapp.templates.components import (
     message_components,
     rendered,

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from app.simulate.graph_updates import Person
+from app.simulate.graph.updates import Person
 
 
 @dataclass(frozen=True, slots=True)

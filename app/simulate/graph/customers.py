@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from app.simulate.graph_config import GraphConfig
-from app.simulate.graph_media import RECEIVED_FOR, MediaShelf, kind_of
-from app.simulate.graph_state import Bubble, GraphState
-from app.simulate.graph_updates import Person, inbound
+from app.simulate.graph.config import GraphConfig
+from app.simulate.graph.media import RECEIVED_FOR, MediaShelf, kind_of
+from app.simulate.graph.state import Bubble, GraphState
+from app.simulate.graph.updates import Person, inbound
 
 _SILENT = frozenset({"reaction", "edit", "revoke", "system", "unsupported"})
 

@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI, Request, Response
 
 from app.simulate.graph import GraphConfig, GraphStandIn, Weather
-from tests.simulate.graph_desk import NUMBER, PERSON, TEMPLATE, TOKEN, Desk
+from tests.simulate.graph.desk import NUMBER, PERSON, TEMPLATE, TOKEN, Desk
 from tests.standins.graph import served
 
 pytestmark = pytest.mark.integration

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.simulate.graph_config import Limits
-from app.simulate.graph_errors import GraphError
+from app.simulate.graph.config import Limits
+from app.simulate.graph.errors import GraphError
 
 
 @dataclass(slots=True)

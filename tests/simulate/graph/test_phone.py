@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from app.simulate.graph_media import kind_of
-from tests.simulate.graph_desk import BEARER, NUMBER, PERSON, TEMPLATE, Desk
+from app.simulate.graph.media import kind_of
+from tests.simulate.graph.desk import BEARER, NUMBER, PERSON, TEMPLATE, Desk
 
 pytestmark = pytest.mark.unit
 PAGE = {"Accept": "text/html"}

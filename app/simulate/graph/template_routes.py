@@ -8,8 +8,8 @@ from typing import Any, Final
 from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse, Response
 
-from app.simulate.graph_errors import GraphError
-from app.simulate.graph_templates import TemplateShelf
+from app.simulate.graph.errors import GraphError
+from app.simulate.graph.templates import TemplateShelf
 
 _MOST_LISTED: Final = 250
 

@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from app.simulate.graph_errors import GraphError
-from app.simulate.graph_media import TYPES
+from app.simulate.graph.errors import GraphError
+from app.simulate.graph.media import TYPES
 
 NUMBER: Final = re.compile(r"\+?\d{7,15}")
 USER_ID: Final = re.compile(r"[A-Z]{2}\.[A-Za-z0-9]{1,128}")

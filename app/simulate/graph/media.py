@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from app.simulate.graph_errors import GraphError
+from app.simulate.graph.errors import GraphError
 
 UPLOADED_FOR: Final = timedelta(days=30)
 RECEIVED_FOR: Final = timedelta(days=7)

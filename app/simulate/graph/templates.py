@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from app.simulate.graph_errors import GraphError
+from app.simulate.graph.errors import GraphError
 
 _PLACEHOLDER: Final = re.compile(r"\{\{(\w+)\}\}")
 _NAME: Final = re.compile(r"[a-z0-9_]{1,512}")

@@ -8,7 +8,7 @@ from typing import Final
 import httpx
 import structlog
 
-from app.simulate.graph_config import Sky
+from app.simulate.graph.config import Sky
 
 _log = structlog.get_logger(__name__)
 _PAUSES_SECONDS: Final = (0.2, 1.0, 3.0, 10.0, 60.0)

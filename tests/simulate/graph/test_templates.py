@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from app.simulate.graph import GraphConfig, GraphError, GraphStandIn
-from app.simulate.graph_templates import (
+from app.simulate.graph.templates import (
     ALREADY_THERE,
     LEADING_OR_TRAILING,
     NO_SAMPLE,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.simulate.graph import Limits, Unknowns
-from tests.simulate.graph_desk import NUMBER, PERSON, TEMPLATE, Desk
+from tests.simulate.graph.desk import NUMBER, PERSON, TEMPLATE, Desk
 
 pytestmark = pytest.mark.unit
 BUTTONS = {"buttons": [{"type": "reply", "reply": {"id": "y", "title": "Yes"}}]}

@@ -17,21 +17,19 @@ from fastapi import FastAPI, Header, Request
 from fastapi.responses import JSONResponse, Response
 
 from app.kit.clock import Clock, SystemClock
-from app.simulate.graph_config import ACCOUNT_ID, GraphConfig, Limits, Sky, Unknowns, Weather
-from app.simulate.graph_courier import Courier
-from app.simulate.graph_customers import Customers
-from app.simulate.graph_errors import GraphError
-from app.simulate.graph_limits import Throttle
-from app.simulate.graph_media import MediaShelf
-from app.simulate.graph_media_routes import media_routes
-from app.simulate.graph_messages import parsed, recipient_of, shown
-from app.simulate.graph_phone import phone_routes
-from app.simulate.graph_state import Bubble, GraphState
-from app.simulate.graph_template_routes import template_routes
-from app.simulate.graph_templates import TemplateShelf
-from app.simulate.graph_updates import Person, entry, status, webhook
-
-__all__ = ["ACCOUNT_ID", "GraphConfig", "GraphError", "GraphStandIn", "Limits", "Person", "Unknowns", "Weather"]
+from app.simulate.graph.config import GraphConfig, Sky, Weather
+from app.simulate.graph.courier import Courier
+from app.simulate.graph.customers import Customers
+from app.simulate.graph.errors import GraphError
+from app.simulate.graph.limits import Throttle
+from app.simulate.graph.media import MediaShelf
+from app.simulate.graph.media_routes import media_routes
+from app.simulate.graph.messages import parsed, recipient_of, shown
+from app.simulate.graph.phone import phone_routes
+from app.simulate.graph.state import Bubble, GraphState
+from app.simulate.graph.template_routes import template_routes
+from app.simulate.graph.templates import TemplateShelf
+from app.simulate.graph.updates import Person, entry, status, webhook
 
 _WINDOW = timedelta(hours=24)
 

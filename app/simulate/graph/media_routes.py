@@ -7,8 +7,8 @@ from typing import Annotated, Protocol
 from fastapi import APIRouter, File, Form, Header, Request, UploadFile
 from fastapi.responses import JSONResponse, Response
 
-from app.simulate.graph_errors import GraphError
-from app.simulate.graph_media import MediaShelf
+from app.simulate.graph.errors import GraphError
+from app.simulate.graph.media import MediaShelf
 
 
 class Account(Protocol):

@@ -8,10 +8,10 @@ from fastapi import APIRouter, File, Form, Header, UploadFile
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.simulate.graph_customers import Customers
-from app.simulate.graph_errors import GraphError
-from app.simulate.graph_media import MediaFile, kind_of
-from app.simulate.graph_state import Bubble, GraphState
+from app.simulate.graph.customers import Customers
+from app.simulate.graph.errors import GraphError
+from app.simulate.graph.media import MediaFile, kind_of
+from app.simulate.graph.state import Bubble, GraphState
 
 TICKS: Final = {"sent": "✓", "delivered": "✓✓", "read": "✓✓ read", "played": "✓✓ played"}
 _REFRESH: Final = """
