@@ -1,14 +1,19 @@
 """How much of everything a tenant may have: the installation's default, or what the operator said of the tenant."""
 
+import asyncio
+import random
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from app.errors import Conflict, NotFound
 from app.kit.mongo import Collection, Database
 
 _TENANTS: Final = "tenants"
+_PAUSES_SECONDS: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
+"""The longest wait of who withdrew for another process, before it tries again."""
 
 
 class Kept(StrEnum):
@@ -46,6 +51,7 @@ class TenantLimits:
     def __init__(self, database: Database, default: Limits) -> None:
         self._database = database
         self._default = default
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def of(self, tenant_id: str) -> Limits:
         """Returns a tenant's limits."""
@@ -66,23 +72,35 @@ class TenantLimits:
         return limits
 
     async def insert(self, tenant_id: str, kept: Kept, document: Mapping[str, Any]) -> None:
-        """Inserts a document where there is room for one more; of many at once, as many stay as there is room for.
+        """Inserts a document where there is room for one more; never more than there is room for stay.
+
+        Whoever sees too many after inserting withdraws: the last to look saw all that stay. Those who withdrew for each
+        other, in several processes at the same moment, try again.
 
         Args:
             tenant_id: Whose.
             kept: What it is.
-            document: With its `_id`, which is younger than the others'.
+            document: With its `_id`.
 
         Raises:
             Conflict: `limit_reached`; or whatever the collection's own rules say.
         """
         rows, most = self._rows(tenant_id, kept.value), getattr(await self.of(tenant_id), kept.value)
-        if most is not None and await rows.count({}) >= most:
-            raise _reached(kept, most)
-        await rows.insert_one(dict(document))
-        if most is not None and await rows.count({"_id": {"$lte": document["_id"]}}) > most:
-            await rows.delete_one({"_id": document["_id"]})
-            raise _reached(kept, most)
+        if most is None:
+            await rows.insert_one(document)
+            return
+        key = f"{tenant_id} {kept}"
+        turn = self._turns.get(key) or self._turns.setdefault(key, asyncio.Lock())
+        async with turn:
+            for pause in _PAUSES_SECONDS:
+                if await rows.count({}) >= most:
+                    break
+                await rows.insert_one(document)
+                if await rows.count({}) <= most:
+                    return
+                await rows.delete_one({"_id": document["_id"]})
+                await asyncio.sleep(random.uniform(0, pause))
+        raise _reached(kept, most)
 
     async def used(self, tenant_id: str) -> dict[Kept, int]:
         """Returns how much of everything a tenant keeps."""

@@ -1,6 +1,7 @@
 """What a tenant may have: refused in clear words beyond it, at the door and on the telephone, and nothing before."""
 
 import asyncio
+import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,9 +12,12 @@ from app.calls.models import Call, CallStatus
 from app.calls.ports import CallDeclined, NumberRoute
 from app.calls.repository import CallRepository
 from app.config import Settings
+from app.errors import Conflict
 from app.kit.ids import new_id
+from app.kit.mongo import Database
 from app.kit.sealed import SealedText
 from app.onboarding.doorway import Doorway
+from app.tenants.limits import Kept, Limits, TenantLimits
 from tests.house import CUSTOMER, OPERATOR_KEY, House, TenantDoor
 
 pytestmark = pytest.mark.integration
@@ -80,8 +84,26 @@ async def test_of_many_at_once_as_many_stay_as_there_is_room_for(house: House) -
     answers = await asyncio.gather(*(tenant.request("POST", "/v1/agents", json=body) for _ in range(12)))
     made = [answer for answer in answers if answer.status_code == 201]
     kept = {agent["id"] for agent in (await tenant.ok("GET", "/v1/agents"))["data"]}
-    assert kept == {answer.json()["id"] for answer in made} and 1 <= len(kept) <= 3
+    assert kept == {answer.json()["id"] for answer in made} and len(kept) == 3
     assert {answer.status_code for answer in answers} == {201, 409}
+
+
+async def test_several_processes_at_once_keep_no_more_than_there_is_room_for(database: Database) -> None:
+    async def one(process: TenantLimits, name: str) -> bool:
+        await asyncio.sleep(random.uniform(0, 0.02))
+        try:
+            await process.insert("t1", Kept.AGENTS, {"_id": name})
+        except Conflict as refusal:
+            assert refusal.code == "limit_reached"
+            return False
+        return True
+
+    processes = [TenantLimits(database, Limits(agents=3)) for _ in range(4)]
+    names = [f"agent_{number:02}" for number in range(12)]
+    random.shuffle(names)
+    stayed = await asyncio.gather(*(one(processes[at % 4], name) for at, name in enumerate(names)))
+    kept = {row["_id"] for row in await database.tenant("t1").collection("agents").find({})}
+    assert kept == {name for name, stays in zip(names, stayed, strict=True) if stays} and 1 <= len(kept) <= 3
 
 
 async def test_a_call_too_many_is_declined_in_words(house: House) -> None:
