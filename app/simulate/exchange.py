@@ -92,7 +92,7 @@ class SimulatedPlivo:
         await asyncio.gather(*self._placed.values(), *self._work, return_exceptions=True)
         await asyncio.gather(*(call.hang_up() for call in self.calls.values() if call.live))
         if self._server is not None and self._serving is not None:
-            self._server.should_exit = True
+            self._server.stop()
             await self._serving
         await self._http.aclose()
 

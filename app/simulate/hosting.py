@@ -3,11 +3,14 @@
 import asyncio
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import uvicorn
+
+
+_TICK_SECONDS: Final = 0.1
 
 
 class GuestServer(uvicorn.Server):
@@ -16,6 +19,7 @@ class GuestServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
+        self._told = asyncio.Event()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -26,6 +30,19 @@ class GuestServer(uvicorn.Server):
         """Begins to listen."""
         await super().startup(sockets)
         self.ready.set()
+
+    async def main_loop(self) -> None:
+        """Serves until it is told to stop."""
+        ticks = 0
+        while not await self.on_tick(ticks):
+            ticks += 1
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._told.wait(), _TICK_SECONDS)
+
+    def stop(self) -> None:
+        """Ends serving."""
+        self.should_exit = True
+        self._told.set()
 
 
 class Hosted:
@@ -53,6 +70,6 @@ class Hosted:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stops serving."""
-        self._server.should_exit = True
+        self._server.stop()
         if self._serving is not None:
             await self._serving

@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 
 from app.simulate.graph import GraphConfig, GraphError, GraphStandIn
+from app.simulate.hosting import GuestServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +47,17 @@ class StrictGraph(GraphStandIn):
 @contextlib.asynccontextmanager
 async def served(app: Any) -> AsyncIterator[str]:
     """Serves an ASGI application on a free loopback port; yields its address."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_level="error", lifespan="on", ws="none", timeout_graceful_shutdown=1)
-    )
-    task = asyncio.create_task(server.serve(sockets=[listener]))
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = GuestServer(uvicorn.Config(app, log_level="error", lifespan="on", ws="none", timeout_graceful_shutdown=1))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    answers = asyncio.create_task(server.ready.wait())
+    await asyncio.wait({serving, answers}, return_when=asyncio.FIRST_COMPLETED)
+    if serving.done():
+        answers.cancel()
+        serving.result()
     try:
-        while not server.started:
-            if task.done():
-                task.result()
-            await asyncio.sleep(0.01)
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        server.should_exit = True
-        await task
+        server.stop()
+        await serving
         listener.close()
