@@ -1,7 +1,7 @@
 """The composition root: connects the stores, builds the rooms from the bottom up, and takes everything down again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Container, Mapping
+from collections.abc import AsyncIterator, Callable, Container, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,11 +13,9 @@ from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from app import api
 from app.agents.phone_numbers import PhoneNumberService
 from app.agents.service import AgentService
 from app.auth.limits import ApiLimits
-from app.calls import repository as call_repository
 from app.calls.actions import CallActions
 from app.calls.closing import CLOSING_SECONDS
 from app.calls.observing import CallMetrics
@@ -29,15 +27,13 @@ from app.calls.transcripts import CallTranscripts
 from app.config import Settings
 from app.conversations.service import ConversationService
 from app.dialogue.agents import NOBODY, AgentSetup, Caller
-from app.dialogue.flow_source import ToolFacts
 from app.dialogue.turn import AgentProfile
 from app.errors import ConfigError, NotFound, StageError
 from app.flows.service import FlowService
+from app.indexes import INDEXES
 from app.integrations.agent_tools import ToolFactory
 from app.integrations.flow_facts import flow_facts
 from app.integrations.second_opinion import SecondOpinions
-from app.integrations.tool_contracts import ToolContracts
-from app.intents import service as intent_service
 from app.intents.minds import OwnMinds
 from app.intents.service import TRAIN as TRAIN_INTENTS
 from app.intents.service import IntentService
@@ -56,8 +52,9 @@ from app.languages.mind import LiveMind, LivePacks, Mind, make_mind
 from app.languages.reload import PackReloads
 from app.nlu.insight import Insight
 from app.onboarding.doorway import Doorway
-from app.rehearsal import replays as replay_service
 from app.rehearsal.replays import REPLAY, ReplayService
+from app.rooms import Services, build
+from app.shipped import Shipped
 from app.speech.asr.checkpoint.coverage import check_hearing
 from app.speech.ear import Ears
 from app.speech.metrics import SpeechMetrics
@@ -140,7 +137,7 @@ class Process:
     """What every process of the service has: the rooms, the mind, the stores."""
 
     settings: Settings
-    rooms: api.Services
+    rooms: Services
     mind: LiveMind
     reloads: PackReloads
     agents: ConfiguredAgents
@@ -210,13 +207,13 @@ async def open_process(settings: Settings) -> AsyncIterator[Process]:
         raise ConfigError("the root must be given the addresses of its stores")
     clock = SystemClock()
     models_dir = settings.data_dir / "models"
-    mind = LiveMind(await asyncio.to_thread(_load_mind, settings, models_dir))
+    shipped = await asyncio.to_thread(Shipped.load, settings.packs_dir)
+    make = partial(make_mind, tools=flow_facts(shipped.tools))
+    mind = LiveMind(await asyncio.to_thread(_load_mind, settings, models_dir, make))
     async with AsyncExitStack() as exits:
         database = await Database.connect(settings.mongodb_url, settings.mongodb_database, clock)
         exits.callback(database.close)
-        await database.ensure_indexes(
-            [*api.INDEXES, *call_repository.INDEXES, *intent_service.INDEXES, *replay_service.INDEXES]
-        )
+        await database.ensure_indexes(INDEXES)
         redis = open_redis(settings.redis_url)
         exits.push_async_callback(redis.aclose)
         jobs = CeleryJobs(make_celery(celery_url(settings.redis_url)))
@@ -230,7 +227,7 @@ async def open_process(settings: Settings) -> AsyncIterator[Process]:
         )
         keys = await exits.enter_async_context(open_keys(settings, database))
         pacing = Pacing(RateLimiter(redis))
-        rooms = api.build(settings, database, jobs, packs, clock, limits, Signals(redis).publish, keys, pacing)
+        rooms = build(settings, database, jobs, packs, shipped, clock, limits, Signals(redis).publish, keys, pacing)
         exits.push_async_callback(rooms.aclose)
         intents = IntentService(database, rooms.agents, rooms.flows, mind, models_dir, rooms.audit, jobs, clock)
         minds = OwnMinds(intents, mind, models_dir, clock)
@@ -268,7 +265,7 @@ async def open_process(settings: Settings) -> AsyncIterator[Process]:
             rooms.kill_switches,
             rooms.inbox.romanisers,
         )
-        reloads = PackReloads(mind, models_dir, Signals(redis), make=partial(make_mind, tools=_tool_facts()))
+        reloads = PackReloads(mind, models_dir, Signals(redis), make=make)
         reloads.follow(partial(_renew_brain, brain))
         exits.push_async_callback(reloads.close)
         listening = asyncio.create_task(reloads.listen(), name="packs.listen")
@@ -276,7 +273,7 @@ async def open_process(settings: Settings) -> AsyncIterator[Process]:
         yield Process(settings, rooms, mind, reloads, agents, brain, redis, metrics, intents, replays)
 
 
-def _figures(rooms: api.Services) -> CollectorRegistry:
+def _figures(rooms: Services) -> CollectorRegistry:
     """Returns the registry of a process, with what its rooms count."""
     metrics = CollectorRegistry()
     ProcessCollector(registry=metrics)
@@ -288,12 +285,8 @@ def _figures(rooms: api.Services) -> CollectorRegistry:
     return metrics
 
 
-def _load_mind(settings: Settings, models_dir: Path) -> Mind:
-    return make_mind(PackRegistry.open(settings.packs_dir), models_dir, _tool_facts())
-
-
-def _tool_facts() -> Mapping[str, ToolFacts]:
-    return flow_facts(ToolContracts.load())
+def _load_mind(settings: Settings, models_dir: Path, make: Callable[[PackRegistry, Path], Mind]) -> Mind:
+    return make(PackRegistry.open(settings.packs_dir), models_dir)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

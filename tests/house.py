@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from app.auth.roles import Role
 from app.config import Settings
 from app.conversations.models import Conversation
 from app.errors import AppError
+from app.indexes import INDEXES
 from app.kit import problem
 from app.kit.body_limit import BodyLimitMiddleware
 from app.kit.clock import SystemClock
@@ -26,6 +28,8 @@ from app.kit.jobs import RecordedJobs
 from app.kit.mongo import Database
 from app.language.loader import PackRegistry
 from app.language.packs import Pack
+from app.rooms import Services, build
+from app.shipped import Shipped
 from app.simulate.graph import ACCOUNT_ID, GraphConfig
 from tests.standins.graph import StrictGraph, served
 from tests.standins.plivo import PlivoStandin
@@ -70,7 +74,7 @@ class MovedClock(SystemClock):
 
 @dataclass
 class House:
-    services: api.Services
+    services: Services
     jobs: RecordedJobs
     graph: StrictGraph
     brain: EchoBrain
@@ -181,12 +185,26 @@ def packs() -> dict[str, Pack]:
     return {pack.tag: pack for pack in PackRegistry.load(PACKS_DIR).packs}
 
 
+@cache
+def shipped() -> Shipped:
+    """Returns what ships, read once for all tests."""
+    return Shipped.load(PACKS_DIR)
+
+
+@cache
+def rest_face() -> FastAPI:
+    """Returns the routes, put together once; each house puts its services behind them."""
+    app = FastAPI()
+    app.add_middleware(BodyLimitMiddleware, larger=api.BODY_BYTES)
+    problem.install(app)
+    api.mount(app)
+    return app
+
+
 @pytest_asyncio.fixture
 async def house(database: Database, packs: dict[str, Pack], tmp_path: Path) -> AsyncIterator[House]:
     async with contextlib.AsyncExitStack() as stack:
-        app = FastAPI()
-        app.add_middleware(BodyLimitMiddleware, larger=api.BODY_BYTES)
-        problem.install(app)
+        app = rest_face()
         base = await stack.enter_async_context(served(app))
         approved = {
             (name, pack.manifest.whatsapp_code): body
@@ -206,18 +224,17 @@ async def house(database: Database, packs: dict[str, Pack], tmp_path: Path) -> A
             plivo_api_url=plivo.url,
         )
         clock = MovedClock()
-        await database.ensure_indexes(api.INDEXES)
+        await database.ensure_indexes(INDEXES)
         jobs = RecordedJobs()
-        services = api.build(settings, database, jobs, packs, clock)
+        services = build(settings, database, jobs, packs, shipped(), clock)
         stack.push_async_callback(services.aclose)
         app.state.services = services
-        api.mount(app)
         client = await stack.enter_async_context(httpx.AsyncClient(base_url=base, timeout=60))
         yield House(services, jobs, graph, EchoBrain(), url, client, base, clock)
         assert graph.violations == [] and graph.state.dropped == []
 
 
-def with_short_timeout(house: House) -> api.Services:
+def with_short_timeout(house: House) -> Services:
     """Returns services whose Graph client gives up after a fifth of a second."""
     services = house.services
     sender = GraphSender(house.url, timeout_seconds=0.2)

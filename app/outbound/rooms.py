@@ -1,4 +1,4 @@
-"""Builds this room out of the rooms below, for `app.api`."""
+"""Builds this room out of the rooms below, for `app.rooms`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from app.audit.log import AuditLog
 from app.calls.allowance import CallAllowance
 from app.calls.models import CallStatus
 from app.calls.ports import CarrierAccount
-from app.compliance.calling_rules import load_rules
+from app.compliance.calling_rules import CallingRules
 from app.compliance.consent import ConsentLedger
 from app.compliance.killswitch import KillSwitches
 from app.compliance.scrubs import Scrubs
@@ -55,6 +55,7 @@ class OutboundRooms:
 def make_outbound(
     *,
     settings: Settings,
+    rules: CallingRules,
     database: Database,
     sealed: SealedText,
     agents: AgentService,
@@ -75,11 +76,7 @@ def make_outbound(
     jobs: Jobs,
     clock: Clock,
 ) -> OutboundRooms:
-    """Returns the room.
-
-    Raises:
-        ConfigError: The calling rules are wrong.
-    """
+    """Returns the room."""
     calls = OutboundRepository(database, sealed)
     evidence = CallEvidence(
         agents=agents,
@@ -98,7 +95,7 @@ def make_outbound(
     service = OutboundService(
         calls=calls,
         evidence=evidence,
-        rules=load_rules(),
+        rules=rules,
         agents=agents,
         numbers=numbers,
         audit=audit,

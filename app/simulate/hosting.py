@@ -9,7 +9,6 @@ from typing import Any, Final, Self
 
 import uvicorn
 
-
 _TICK_SECONDS: Final = 0.1
 
 

@@ -17,6 +17,7 @@ from app import api
 from app.config import Settings
 from app.conversations.models import Conversation
 from app.errors import ConfigError
+from app.indexes import INDEXES
 from app.kit import problem
 from app.kit.body_limit import BodyLimitMiddleware
 from app.kit.clock import SystemClock
@@ -25,6 +26,8 @@ from app.kit.jobs import JOBS_NICENESS, CeleryJobs, JobLoop, make_celery, regist
 from app.kit.logging import setup_logging
 from app.kit.mongo import Database
 from app.language.loader import PackRegistry
+from app.rooms import Services, build
+from app.shipped import Shipped
 from whatsapp.ports import ChatReply
 
 ANSWER: Final = "heard: "
@@ -39,7 +42,7 @@ class Echo:
         return ChatReply((f"{ANSWER}{text}",))
 
 
-async def open_rooms(settings: Settings, exits: AsyncExitStack) -> api.Services:
+async def open_rooms(settings: Settings, exits: AsyncExitStack) -> Services:
     """Builds the rooms on the stores that the settings name.
 
     Raises:
@@ -51,10 +54,10 @@ async def open_rooms(settings: Settings, exits: AsyncExitStack) -> api.Services:
         settings.mongodb_url, settings.mongodb_database, SystemClock(), timeout_seconds=_PATIENCE_SECONDS
     )
     exits.callback(database.close)
-    await database.ensure_indexes(api.INDEXES)
+    await database.ensure_indexes(INDEXES)
     packs = {pack.tag: pack for pack in PackRegistry.open(settings.packs_dir).packs}
     jobs = CeleryJobs(make_celery(celery_url(settings.redis_url)))
-    services = api.build(settings, database, jobs, packs, SystemClock())
+    services = build(settings, database, jobs, packs, Shipped.load(settings.packs_dir), SystemClock())
     exits.push_async_callback(services.aclose)
     return services
 
