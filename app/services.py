@@ -26,8 +26,9 @@ from app.calls.thinking import Thinker
 from app.calls.transcripts import CallTranscripts
 from app.config import Settings
 from app.conversations.service import ConversationService
-from app.dialogue.agents import NOBODY, AgentSetup, Caller
-from app.dialogue.turn import AgentProfile
+from app.conversations.standing import WhatsAppStandings
+from app.dialogue.agents import NOBODY, AgentSetup, Caller, ChannelKind
+from app.dialogue.turn import AgentProfile, WhatsAppStanding
 from app.errors import ConfigError, NotFound, StageError
 from app.flows.service import FlowService
 from app.indexes import INDEXES
@@ -85,8 +86,10 @@ class ConfiguredAgents:
         opinions: SecondOpinions,
         minds: OwnMinds,
         numbers: PhoneNumberService,
+        standings: WhatsAppStandings,
     ) -> None:
         self._numbers = numbers
+        self._standings = standings
         self._packs = packs
         self._flows = flows
         self._opinions = opinions
@@ -102,10 +105,18 @@ class ConfiguredAgents:
         profile = agent.profile() if rung is None else rung.spoken(agent.profile())
         profile = spoken_now(profile, self._packs)
         flows = await self._flows.serving(tenant_id, agent.flow_set, profile.languages)
-        profile = replace(profile, flows=flows)
+        profile = replace(profile, flows=flows, whatsapp=await self._standing(tenant_id, caller))
         understander, own = await self._minds.of(tenant_id, agent_id)
         insight = Insight(understander, await self._opinions.of(agent, own))
         return AgentSetup(profile, await self._tools.tools_of(agent, caller), agent.recording, insight)
+
+    async def _standing(self, tenant_id: str, caller: Caller) -> WhatsAppStanding:
+        """Returns whether the caller may be written to; who writes to us may be answered where they write."""
+        if caller == NOBODY:
+            return WhatsAppStanding.UNASKED
+        if caller.kind is ChannelKind.CHAT:
+            return WhatsAppStanding.AGREED
+        return await self._standings.of(tenant_id, caller.number)
 
     def expect(self, setup: AgentSetup) -> None:
         """Begins to ask the tenant's system who rings."""
@@ -241,6 +252,7 @@ async def open_process(settings: Settings) -> AsyncIterator[Process]:
             rooms.opinions,
             minds,
             rooms.phone_numbers,
+            WhatsAppStandings(rooms.consents, rooms.suppressions, rooms.whatsapp_outbox, clock),
         )
         replays = ReplayService(
             database,
@@ -398,7 +410,7 @@ def _call_service(process: Process, ears: Ears, thinker: Thinker, figures: CallM
         ears=ears,
         thinker=thinker,
         agents=process.agents,
-        actions=CallActions(rooms.handoff, rooms.suppressions, rooms.conversations),
+        actions=CallActions(rooms.handoff, rooms.suppressions, rooms.conversations, rooms.consents),
         vault=rooms.vault,
         signals=Signals(process.redis),
         webhooks=rooms.webhooks,

@@ -40,6 +40,7 @@ class Agent:
         vocabulary: Words of the business and formats of its numbers, which the recogniser leans towards.
         second_opinion: Whether the tenant's language model is asked about words that understanding is unsure of.
         replay_first: Whether own intents go live only after a replay of past calls that passed.
+        asks_whatsapp: Whether a caller who was never asked is asked, before goodbye, if we may write on WhatsApp.
     """
 
     agent_id: str
@@ -62,6 +63,7 @@ class Agent:
     vocabulary: tuple[str, ...] = ()
     second_opinion: bool = False
     replay_first: bool = False
+    asks_whatsapp: bool = False
 
     def profile(self) -> AgentProfile:
         """Returns what the dialogue must know."""
@@ -80,6 +82,7 @@ class Agent:
             escalation=self.escalation,
             hours=self.hours,
             vocabulary=self.vocabulary,
+            asks_whatsapp=self.asks_whatsapp,
         )
 
 

@@ -55,6 +55,11 @@ class AgentCreate(BaseModel):
     replay_first: StrictBool = Field(
         default=False, description="Own intents go live only after a replay of past calls that passed."
     )
+    asks_whatsapp: StrictBool = Field(
+        default=False,
+        description="Before goodbye, asks a caller who was never asked whether the business may write on WhatsApp.",
+        examples=[True],
+    )
 
     def values(self) -> dict[str, Any]:
         """Returns the fields of `Agent` that are set."""
@@ -103,6 +108,7 @@ class AgentView(BaseModel):
     vocabulary: list[str]
     second_opinion: bool
     replay_first: bool
+    asks_whatsapp: bool
     created_at: datetime
     updated_at: datetime
 
@@ -127,6 +133,7 @@ class AgentView(BaseModel):
             vocabulary=list(agent.vocabulary),
             second_opinion=agent.second_opinion,
             replay_first=agent.replay_first,
+            asks_whatsapp=agent.asks_whatsapp,
             created_at=agent.created_at,
             updated_at=agent.updated_at,
         )

@@ -7,11 +7,15 @@ from typing import Any, Final, Protocol
 
 import structlog
 
+from app.compliance.consent import ConsentLedger
+from app.compliance.models import ConsentChannel, Decision, Purpose
 from app.compliance.suppression import EVERY_CHANNEL, Suppressions
 from app.conversations.handoff import Handoff
 from app.conversations.models import CallContext as HandoffContext
 from app.conversations.models import Owner, TranscriptLine
 from app.conversations.service import ConversationService
+from app.dialogue import opt_in
+from app.dialogue.draft import CONFIRM_WHATSAPP
 from app.dialogue.turn import Action, ActionKind, AgentProfile, DialogueState
 from app.errors import MessagingError
 
@@ -65,16 +69,25 @@ def broke_off(end_reason: str) -> bool:
 class CallActions:
     """Implements `Actions` on conversations and compliance."""
 
-    def __init__(self, handoff: Handoff, suppressions: Suppressions, conversations: ConversationService) -> None:
+    def __init__(
+        self,
+        handoff: Handoff,
+        suppressions: Suppressions,
+        conversations: ConversationService,
+        ledger: ConsentLedger,
+    ) -> None:
         self._handoff = handoff
         self._suppressions = suppressions
         self._conversations = conversations
+        self._ledger = ledger
 
     async def perform(self, call: CallSoFar, action: Action) -> Mapping[str, Any]:
         """Carries out an action; see `Actions`."""
         match action.kind:
             case ActionKind.OPT_OUT:
                 return await self._opt_out(call)
+            case ActionKind.WHATSAPP_CONSENT:
+                return await self._keep_answer(call, action)
             case ActionKind.HANDOFF_WHATSAPP:
                 return await self._hand_over(call, action)
             case ActionKind.TRANSFER | ActionKind.CALLBACK | ActionKind.TICKET:
@@ -90,6 +103,30 @@ class CallActions:
         )
         return {"channels": [channel.value for channel in EVERY_CHANNEL], "new": new}
 
+    async def _keep_answer(self, call: CallSoFar, action: Action) -> Mapping[str, Any]:
+        """Keeps what was answered to the question whether we may write on WhatsApp, with the evidence of it.
+
+        Source: facts of the platform, 9: opt-in may be given by IVR where the statement names the business.
+        """
+        evidence = {
+            "source": "ivr",
+            "call_id": call.call_id,
+            "words": action.data["words"],
+            "by": action.data["by"],
+            "at_ms": call.request_at_ms,
+        }
+        entry = await self._ledger.record(
+            call.profile.tenant_id,
+            call.caller_number,
+            ConsentChannel.WHATSAPP,
+            Purpose.SERVICE,
+            Decision.GRANTED if action.reason == opt_in.AGREED else Decision.WITHDRAWN,
+            evidence=evidence,
+            language=action.data["language"],
+            wording=action.data["wording"],
+        )
+        return {"consent_id": entry.consent_id, "decision": entry.decision.value}
+
     async def remember(self, call: CallSoFar, end_reason: str) -> None:
         """Keeps the call in the contact's conversation, and its state, so that a chat asks nothing twice."""
         if not _E164.fullmatch(call.caller_number):
@@ -104,7 +141,11 @@ class CallActions:
         async with self._conversations.exclusive(tenant_id, conversation.conversation_id) as held:
             state = replace(call.state, ended=False)
             await self._conversations.save_dialogue(held, state.to_json(), call.language)
-        if conversation.owner is Owner.PERSON or conversation.desk.wants_person_since is not None:
+        waiting = call.state.handover if call.state.awaiting == CONFIRM_WHATSAPP else {}
+        if waiting:
+            context = _handoff_context(call, str(waiting["reason"]), {})
+            await self._handoff.keep(tenant_id, call.caller_number, context, ActionKind.TICKET.value)
+        elif conversation.owner is Owner.PERSON or conversation.desk.wants_person_since is not None:
             await self._conversations.wait_from(conversation)
         elif broke_off(end_reason) and ActionKind.HANDOFF_WHATSAPP.value not in call.state.done:
             await self._go_on(call, end_reason)
@@ -160,6 +201,7 @@ class CallActions:
             _handoff_context(call, action.reason, action.data),
             entity_name=call.profile.entity_name,
             languages=call.profile.languages,
+            requested=None if (wish := action.data.get("requested")) is None else str(wish["wording"]),
         )
         if not result.on_its_way:
             raise MessagingError(result.message, code=f"handoff_{result.status.value}")

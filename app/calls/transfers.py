@@ -7,6 +7,7 @@ from typing import Final
 import structlog
 
 from app.calls.actions import Actions, CallSoFar
+from app.calls.briefing import caller_of
 from app.calls.ports import Announcement
 from app.calls.repository import CallRepository, find_by_carrier_id
 from app.calls.thinking import Thinker
@@ -60,12 +61,13 @@ class Transfers:
         if reached or (kept := await self._recall(carrier_call_id)) is None:
             return None
         dialogue, state = self._thinker().dialogue, kept.state
-        reply, state = dialogue.on_action_failed(state, kept.profile, Action(ActionKind.TRANSFER, "transfer"))
+        transfer = Action(ActionKind.TRANSFER, "transfer")
+        reply, state = dialogue.on_action_failed(state, kept.profile, transfer, heard=False)
         for _ in range(_WAYS_TO_A_PERSON):
             failed = await self._perform_all(replace(kept, state=state), reply)
             if failed is None:
                 break
-            reply, state = dialogue.on_action_failed(state, kept.profile, failed)
+            reply, state = dialogue.on_action_failed(state, kept.profile, failed, heard=False)
         await self._calls_of(kept.profile.tenant_id).update(kept.call_id, {"end_reason": "transfer_unanswered"})
         return Announcement(" ".join(say.text for say in reply.says), state.language)
 
@@ -73,7 +75,7 @@ class Transfers:
         call = await find_by_carrier_id(self._database, carrier_call_id)
         if call is None:
             return None
-        setup = await self._agents.setup(call.tenant_id, call.agent_id)
+        setup = await self._agents.setup(call.tenant_id, call.agent_id, caller_of(call))
         return await self._actions.recall(setup.profile, call.contact_number, call.id)
 
     async def _perform_all(self, call: CallSoFar, reply: Reply) -> Action | None:

@@ -49,6 +49,10 @@ class ConsentEntry:
     expires_at: datetime | None = None
     given_at: datetime | None = None
 
+    def holds_at(self, now: datetime) -> bool:
+        """Returns whether it is a grant that has not run out."""
+        return self.decision is Decision.GRANTED and (self.expires_at is None or now < self.expires_at)
+
 
 @dataclass(frozen=True, slots=True)
 class Suppression:

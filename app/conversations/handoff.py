@@ -10,7 +10,7 @@ import structlog
 
 from app.audit.log import AuditLog
 from app.compliance.consent import ConsentLedger
-from app.compliance.models import ConsentChannel, Decision, Purpose
+from app.compliance.models import ConsentChannel, ConsentEntry, Decision, Purpose
 from app.compliance.suppression import Suppressions
 from app.conversations.models import (
     CallContext,
@@ -81,8 +81,11 @@ class Handoff:
         languages: Sequence[str] = (),
         next_owner: Owner = Owner.PERSON,
         wait_seconds: float = 0.0,
+        requested: str | None = "",
     ) -> HandoffResult:
         """Hands the caller over to WhatsApp, once per call however often it is asked.
+
+        A caller who wants it gives consent by that; anybody else must have agreed before.
 
         Args:
             tenant_id: Whose call.
@@ -92,6 +95,7 @@ class Handoff:
             languages: The tenant's fallback order after the caller's language.
             next_owner: Who answers on WhatsApp.
             wait_seconds: How long to wait for Meta's answer before `queued` is returned.
+            requested: What the caller said yes to, "" where they asked by themselves, None: they did neither.
 
         Returns:
             What became of it; never raises for a store or a provider that fails.
@@ -103,10 +107,14 @@ class Handoff:
                     HandoffStatus.NO_WHATSAPP, "the caller's number is withheld or no telephone number"
                 )
             refusal = await self._refusal(*kept, call)
+            if refusal is None and requested is None and not await self._agreed(tenant_id, phone):
+                refusal = _not_agreed(kept[1])
             if refusal is not None:
                 data = {"call_id": call.call_id, "reason": call.reason, "status": refusal.status.value}
                 await self._audit.record(tenant_id, "caller", "handoff.refused", kept[1].conversation_id, data)
                 return refusal
+            if requested is not None:
+                await self._keep_consent(tenant_id, kept[1].address, call, requested or None)
             return await self._send(kept[1], call, self._parameters(call, entity_name, languages), wait_seconds)
         except AppError as error:
             _log.warning(
@@ -162,10 +170,9 @@ class Handoff:
         try:
             contact = await self._conversations.contact_for(tenant_id, phone)
             conversation = await self._conversations.open_for(contact, language=call.language, agent_id=call.agent_id)
-            agreed = await self._ledger.latest(tenant_id, phone, ConsentChannel.WHATSAPP, Purpose.SERVICE)
-            if agreed is None or agreed.decision is not Decision.GRANTED:
-                detail = "the contact has not agreed to WhatsApp messages"
-                return HandoffResult(HandoffStatus.NO_CONSENT, detail, conversation.conversation_id)
+            agreed = await self._agreed(tenant_id, phone)
+            if agreed is None:
+                return _not_agreed(conversation)
             evidence = replace(call, request_text=str(agreed.evidence.get("words") or "agreed before"))
             refusal = await self._refusal(contact, conversation, evidence)
             parameters = self._parameters(call, entity_name, languages, template, about or {})
@@ -191,7 +198,6 @@ class Handoff:
         tenant_id, conversation_id = conversation.tenant_id, conversation.conversation_id
         if not parameters:
             return HandoffResult(HandoffStatus.FAILED, f"no language pack has the template {TEMPLATE}", conversation_id)
-        await self._keep_consent(tenant_id, conversation.address, call)
         outbox_id = await self._outbox.add_template(
             conversation, name=TEMPLATE, parameters=parameters, idempotency_key=f"handoff:{call.call_id}"
         )
@@ -247,7 +253,12 @@ class Handoff:
             if tag in self._packs and template in self._packs[tag].whatsapp_templates
         }
 
-    async def _keep_consent(self, tenant_id: str, phone: str, call: CallContext) -> None:
+    async def _agreed(self, tenant_id: str, phone: str) -> ConsentEntry | None:
+        """Returns the grant that holds for messages of service on WhatsApp, if one does."""
+        entry = await self._ledger.latest(tenant_id, phone, ConsentChannel.WHATSAPP, Purpose.SERVICE)
+        return entry if entry is not None and entry.holds_at(self._clock.now()) else None
+
+    async def _keep_consent(self, tenant_id: str, phone: str, call: CallContext, asked: str | None) -> None:
         evidence = {
             "call_id": call.call_id,
             "words": call.request_text,
@@ -262,6 +273,7 @@ class Handoff:
             Decision.GRANTED,
             evidence=evidence,
             language=call.language,
+            wording=asked,
         )
 
     async def _outcome(self, conversation: Conversation, outbox_id: str, wait_seconds: float) -> HandoffResult:
@@ -281,3 +293,8 @@ class Handoff:
         if state in {OutboxState.SENT, OutboxState.DELIVERED, OutboxState.READ, OutboxState.PLAYED}:
             return HandoffResult(HandoffStatus.SENT, "Meta took the message", conversation_id, outbox_id, language)
         return HandoffResult(HandoffStatus.QUEUED, "the message is on its way", conversation_id, outbox_id, language)
+
+
+def _not_agreed(conversation: Conversation) -> HandoffResult:
+    detail = "the contact has not agreed to WhatsApp messages"
+    return HandoffResult(HandoffStatus.NO_CONSENT, detail, conversation.conversation_id)

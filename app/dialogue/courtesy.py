@@ -1,6 +1,6 @@
 """Turns that need no flow: greetings, waiting, repeating, changing the language, returning to the open question."""
 
-from app.dialogue import placed
+from app.dialogue import opt_in, placed
 from app.dialogue.draft import (
     AWAIT_LANGUAGE,
     CONFIRM_HANDOFF,
@@ -8,6 +8,7 @@ from app.dialogue.draft import (
     CONFIRM_NEXT,
     CONFIRM_RESUME,
     CONFIRM_TALK,
+    CONFIRM_WHATSAPP,
     MOST_TIMES_SAID,
     Draft,
 )
@@ -40,6 +41,9 @@ class CourtesyDesk:
         if courtesy.only_idle and draft.state.awaiting not in (None, CONFIRM_MORE):
             self.ask_open_question(draft)
             return
+        if heard.intent == "goodbye" and opt_in.wanted_at_end(draft):
+            opt_in.ask(draft)
+            return
         for key in courtesy.disclosures:
             draft.disclose(key)
         if courtesy.say:
@@ -60,6 +64,9 @@ class CourtesyDesk:
         """Thanks, says goodbye and ends."""
         if reason == "thank":
             draft.say("thanks_reply")
+        if opt_in.wanted_at_end(draft):
+            opt_in.ask(draft)
+            return
         draft.change(said={}, often={})
         draft.say("goodbye")
         draft.act(ActionKind.END, "resolved")
@@ -81,6 +88,8 @@ class CourtesyDesk:
             draft.say("anything_else")
         elif awaiting == CONFIRM_TALK:
             placed.ask(draft)
+        elif awaiting == CONFIRM_WHATSAPP:
+            draft.disclose(opt_in.QUESTION)
         elif awaiting in (CONFIRM_RESUME, CONFIRM_NEXT):
             self._progress.go_on(draft)
         elif flow is not None and awaiting is not None:

@@ -22,9 +22,12 @@ CONFIRM_MORE = "confirm:anything_else"
 CONFIRM_NEXT = "confirm:next"
 CONFIRM_RESUME = "confirm:resume"
 CONFIRM_TALK = "confirm:talk"
+CONFIRM_WHATSAPP = "confirm:whatsapp"
 AWAIT_LANGUAGE = "language"
 AWAIT_CHANGE = "change"
-BETWEEN_FRAMES = frozenset({CONFIRM_HANDOFF, CONFIRM_MORE, CONFIRM_NEXT, CONFIRM_RESUME, CONFIRM_TALK, AWAIT_LANGUAGE})
+BETWEEN_FRAMES = frozenset(
+    {CONFIRM_HANDOFF, CONFIRM_MORE, CONFIRM_NEXT, CONFIRM_RESUME, CONFIRM_TALK, CONFIRM_WHATSAPP, AWAIT_LANGUAGE}
+)
 _KEPT_REPLIES = 3
 _EXPECTED = {
     "digits": Expectation.DIGITS,
@@ -137,16 +140,23 @@ class Draft:
         self.says.append(Say(text, self.state.language, fixed=fixed))
         return True
 
-    def disclose(self, key: str, *, number: str = "") -> None:
-        """Speaks a fixed, approved sentence that noise cannot interrupt; `number` is one to be called back at."""
+    def disclose(self, key: str, *, number: str = "") -> str:
+        """Speaks a fixed, approved sentence that noise cannot interrupt, and returns it.
+
+        Args:
+            key: Which.
+            number: One to be called back at.
+        """
         about = self.profile.about.get(self.state.language, "")
         slots = {
             "entity": {"entity": self.profile.entity_name},
+            "whatsapp_opt_in": {"entity": self.profile.entity_name},
             "purpose": {"purpose": about},
             "callback_number": {"number": number},
         }.get(key, {})
         text = disclosure(self.pack, key, slots)
         self.says.append(Say(text, self.state.language, interruptible=False, fixed=True, disclosure=key))
+        return text
 
     def act(self, kind: ActionKind, reason: str = "", data: Mapping[str, Any] | None = None) -> None:
         """Adds an action, and ends the conversation if it is one that does."""

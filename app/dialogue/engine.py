@@ -7,9 +7,9 @@ which of them a turn belongs to.
 from collections.abc import Mapping
 from datetime import datetime
 
-from app.dialogue import placed
-from app.dialogue.draft import Draft
-from app.dialogue.escalation import Trigger
+from app.dialogue import opt_in, placed
+from app.dialogue.draft import CONFIRM_WHATSAPP, Draft
+from app.dialogue.escalation import Target, Trigger
 from app.dialogue.flow import Flows
 from app.dialogue.flow_source import ToolFacts, load_flows
 from app.dialogue.person import PersonDesk
@@ -136,6 +136,9 @@ class DialogueEngine:
         draft = self._draft(state, profile)
         if state.ended:
             return draft.finish()
+        if state.awaiting == CONFIRM_WHATSAPP:
+            self._person.answered(draft, yes=None)
+            return draft.finish()
         if count >= _SILENCES_BEFORE_END or not draft.say(f"silence_prompt_{max(count, 1)}"):
             draft.say("silence_goodbye")
             draft.act(ActionKind.END, "silence")
@@ -151,22 +154,22 @@ class DialogueEngine:
         draft.change(failures=state.failures + 1)
         spoken = draft.say("technical_problem")
         if for_good or draft.state.failures >= _FAILURES_BEFORE_PERSON or not spoken:
-            self._person.hand_over(draft, "technical_problem", end=True)
+            self._person.hand_over(draft, "technical_problem", end=True, may_ask=False)
         return draft.finish()
 
     def on_max_duration(self, state: DialogueState, profile: AgentProfile) -> tuple[Reply, DialogueState]:
-        """Ends a call that has run for as long as it may; the rest follows on WhatsApp, as is said."""
+        """Ends a call that has run for as long as it may; the rest follows on WhatsApp, or a person looks at it."""
         draft = self._draft(state, profile)
         if state.ended:
             return draft.finish()
         draft.change(said={}, often={})
-        draft.say("max_duration")
-        if ActionKind.HANDOFF_WHATSAPP.value not in state.done:
-            draft.act(
-                ActionKind.HANDOFF_WHATSAPP,
-                "max_duration",
-                self._person.handoff_data(draft, "max_duration"),
-            )
+        writes = opt_in.agreed(draft)
+        kind = ActionKind.HANDOFF_WHATSAPP if writes else ActionKind.TICKET
+        draft.say("max_duration" if writes else "handoff_ticket_done")
+        if kind.value not in state.done:
+            draft.act(kind, "max_duration", self._person.handoff_data(draft, "max_duration"))
+        if not writes:
+            draft.say("goodbye")
         draft.act(ActionKind.END, "max_duration")
         return draft.finish()
 
@@ -196,18 +199,35 @@ class DialogueEngine:
             draft.act(ActionKind.END, SWITCHED_OFF)
         else:
             evidence = {"channel": channel}
+            if channel == Target.WHATSAPP and not opt_in.agreed(draft):
+                channel = Target.TICKET
             self._person.hand_over(
-                draft, SWITCHED_OFF, trigger=Trigger.POLICY_EDGE, evidence=evidence, channel=channel, end=True
+                draft,
+                SWITCHED_OFF,
+                trigger=Trigger.POLICY_EDGE,
+                evidence=evidence,
+                channel=channel,
+                end=True,
+                may_ask=False,
             )
         return draft.finish()
 
     def on_action_failed(
-        self, state: DialogueState, profile: AgentProfile, action: Action
+        self, state: DialogueState, profile: AgentProfile, action: Action, *, heard: bool = True
     ) -> tuple[Reply, DialogueState]:
-        """Says that a handoff did not work and tries the other channel, else ends; other actions change nothing."""
+        """Says that a handoff did not work and tries the other channel, else ends; a consent not kept is none.
+
+        Args:
+            state: Where the conversation stands.
+            profile: The agent.
+            action: What failed.
+            heard: Whether the caller can still answer; False once the agent has left the call.
+        """
         draft = self._draft(state, profile)
         if action.kind in _PERSON_ACTIONS:
-            self._person.failed(draft, action.kind)
+            self._person.failed(draft, action.kind, may_ask=heard)
+        elif action.kind is ActionKind.WHATSAPP_CONSENT:
+            self._person.consent_not_kept(draft)
         return draft.finish()
 
     def listening(self, state: DialogueState, profile: AgentProfile) -> tuple[Expectation, tuple[int, int] | None]:

@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
+from app.dialogue import opt_in
 from app.dialogue.draft import CONFIRM_HANDOFF, CONFIRM_MORE, Draft
 from app.dialogue.escalation import Escalation, Target, Trigger
 from app.dialogue.flow import HandoffChannel
 from app.dialogue.turn import ActionKind
+from app.dialogue.ways import is_open, is_possible, target_of, would_ring
 from app.language.render import topic_of
 
 REASON_SLOT = "offer.reason"
+_WORDING_SLOT = "offer.wording"
 _KINDS = {
     Target.PHONE: ActionKind.TRANSFER,
     Target.WHATSAPP: ActionKind.HANDOFF_WHATSAPP,
@@ -32,8 +35,12 @@ class PersonDesk:
         channel: str | None = None,
         before: str | None = None,
         end: bool = False,
+        requested: str | None = None,
+        may_ask: bool = True,
     ) -> None:
         """Says what will happen and hands over, once per target.
+
+        WhatsApp needs the caller's consent: who neither agreed nor asked for it is asked first, once per call.
 
         Args:
             draft: The turn.
@@ -43,30 +50,45 @@ class PersonDesk:
             channel: `whatsapp` or `phone` when the caller named one; else the policy's order and the hours decide.
             before: Response key spoken first.
             end: Whether the call ends after a handoff; a transfer always leaves the agent.
+            requested: The caller wants WhatsApp: the question that they said yes to, "" if it was their own idea.
+            may_ask: Whether the caller can answer a question.
         """
-        target = self.target(draft, channel)
-        kind, words = _KINDS[target], self._words(draft, target)
+        asks = may_ask and opt_in.may_ask(draft)
+        target = target_of(draft, channel, requested=requested is not None, asks=asks)
+        if target is Target.WHATSAPP and requested is None and not opt_in.agreed(draft):
+            later = {"reason": reason, "trigger": trigger.value, "evidence": dict(evidence or {}), "channel": channel}
+            self._ask_first(draft, {**later, "end": end, "heard": draft.heard}, before)
+            return
+        if target is Target.WHATSAPP:
+            draft.change(whatsapp="yes")
+        decided = Escalation(trigger, reason, draft.heard, dict(evidence or {}))
+        self._hand_over(draft, target, decided, requested, channel=channel, before=before, end=end)
+
+    def _hand_over(
+        self,
+        draft: Draft,
+        target: Target,
+        decided: Escalation,
+        requested: str | None = None,
+        *,
+        channel: str | None,
+        before: str | None,
+        end: bool,
+        told: bool = False,
+    ) -> None:
+        kind, words, reason = _KINDS[target], self._words(draft, target), decided.reason
         repeated = kind.value in draft.state.done
-        closed = target is not Target.PHONE and self._would_ring(draft, channel) and not self._is_open(draft)
-        draft.escalation = Escalation(trigger, reason, draft.heard, dict(evidence or {}))
-        draft.result()
-        draft.change(
-            flow=None,
-            awaiting=None,
-            suspended=(),
-            pending=(),
-            escalation_reason=draft.state.escalation_reason or reason,
-        )
-        draft.put_slot(REASON_SLOT, None)
-        if before and not repeated:
-            draft.say(before)
-        if closed and not repeated:
-            draft.say(draft.flows.handoff.closed)
+        draft.escalation = decided
+        self._leave_matters(draft, reason)
+        if not repeated and not told:
+            self._say_first(draft, target, channel, before)
         draft.say(words.again if repeated else words.say)
         if not repeated:
             data = self.handoff_data(draft, reason)
             if kind is ActionKind.TRANSFER:
                 data["number"] = draft.profile.transfer_number
+            if kind is ActionKind.HANDOFF_WHATSAPP and requested is not None:
+                data["requested"] = {"wording": requested}
             draft.act(kind, reason, data)
         if kind is ActionKind.TRANSFER and not repeated:
             return
@@ -76,6 +98,64 @@ class PersonDesk:
         else:
             draft.say("anything_else")
             draft.change(awaiting=CONFIRM_MORE)
+
+    def _leave_matters(self, draft: Draft, reason: str) -> None:
+        draft.result()
+        draft.change(
+            flow=None,
+            awaiting=None,
+            suspended=(),
+            pending=(),
+            handover={},
+            escalation_reason=draft.state.escalation_reason or reason,
+        )
+        draft.put_slot(REASON_SLOT, None)
+        draft.put_slot(_WORDING_SLOT, None)
+
+    def _say_first(self, draft: Draft, target: Target, channel: str | None, before: str | None) -> None:
+        if before:
+            draft.say(before)
+        if target is not Target.PHONE and would_ring(draft, channel) and not is_open(draft):
+            draft.say(draft.flows.handoff.closed)
+
+    def _ask_first(self, draft: Draft, later: Mapping[str, Any], before: str | None) -> None:
+        self._leave_matters(draft, later["reason"])
+        self._say_first(draft, Target.WHATSAPP, later["channel"], before)
+        opt_in.ask(draft)
+        draft.change(handover=later)
+
+    def answered(self, draft: Draft, *, yes: bool | None) -> None:
+        """Goes on after the question whether we may write on WhatsApp.
+
+        Args:
+            draft: The turn.
+            yes: A clear yes or a clear no; None: neither. It is asked once more for one, then it is no consent.
+        """
+        if yes is None and opt_in.ask_again(draft):
+            return
+        if yes is not None:
+            opt_in.settle(draft, yes=yes)
+        later = draft.state.handover
+        draft.change(awaiting=None, misses=0, handover={})
+        if not later:
+            if yes:
+                draft.say("acknowledge")
+            draft.say("goodbye")
+            draft.act(ActionKind.END, "resolved")
+            return
+        decided = Escalation(Trigger(later["trigger"]), later["reason"], later["heard"], later["evidence"])
+        channel = later["channel"] if yes else None
+        target = Target.WHATSAPP if yes else target_of(draft, None)
+        self._hand_over(draft, target, decided, channel=channel, before=None, end=later["end"], told=True)
+
+    def consent_not_kept(self, draft: Draft) -> None:
+        """The caller's yes could not be stored: nothing leaves on the strength of it."""
+        draft.change(whatsapp="no")
+        if ActionKind.HANDOFF_WHATSAPP.value in draft.state.done:
+            self.failed(draft, ActionKind.HANDOFF_WHATSAPP)
+        else:
+            draft.say("goodbye")
+            draft.act(ActionKind.END, "resolved")
 
     def escalate(
         self, draft: Draft, trigger: Trigger, reason: str, evidence: Mapping[str, Any], *, before: str | None = None
@@ -105,11 +185,15 @@ class PersonDesk:
             reason: Why, for the person who takes over.
             *keys: Response keys that ask it; none: the flow's own.
         """
-        if draft.say(*(keys or self.offer_keys(draft))):
-            draft.put_slot(REASON_SLOT, reason)
-            draft.change(awaiting=CONFIRM_HANDOFF)
-        else:
-            self.hand_over(draft, reason, trigger=Trigger.REPEATED_FAILURE)
+        named = {"entity": draft.profile.entity_name}
+        for key in keys or self.offer_keys(draft):
+            about_whatsapp = key == draft.flows.handoff.offer.whatsapp
+            if draft.say(key, **(named if about_whatsapp else {})):
+                draft.put_slot(REASON_SLOT, reason)
+                draft.put_slot(_WORDING_SLOT, draft.says[-1].text if about_whatsapp else None)
+                draft.change(awaiting=CONFIRM_HANDOFF)
+                return
+        self.hand_over(draft, reason, trigger=Trigger.REPEATED_FAILURE)
 
     def offer_keys(self, draft: Draft) -> tuple[str, ...]:
         """Returns the response keys of the question that offers a person, the agent's own way first."""
@@ -120,13 +204,16 @@ class PersonDesk:
             Target.CALLBACK: offer.callback,
             Target.TICKET: offer.ticket,
         }
-        return tuple(dict.fromkeys((keys[self.target(draft, None)], offer.whatsapp, offer.phone)))
+        asks = opt_in.may_ask(draft)
+        writes = (offer.whatsapp,) if is_possible(draft, Target.WHATSAPP, asks=asks) else ()
+        return tuple(dict.fromkeys((keys[target_of(draft, None, asks=asks)], *writes, offer.phone)))
 
     def accepted(self, draft: Draft) -> None:
         """The caller said yes to a person."""
         reason = draft.state.slots.get(REASON_SLOT, "offer_accepted")
         trigger = Trigger.SYSTEM_DOWN if reason == "system_down" else Trigger.EXPLICIT_REQUEST
-        self.hand_over(draft, reason, trigger=trigger, evidence={"offered_for": reason})
+        asked = draft.state.slots.get(_WORDING_SLOT)
+        self.hand_over(draft, reason, trigger=trigger, evidence={"offered_for": reason}, requested=asked)
 
     def give_up(self, draft: Draft, reason: str) -> None:
         """Ends attempts to understand, and hands over."""
@@ -161,14 +248,15 @@ class PersonDesk:
         self.escalate(draft, Trigger.HIGH_REFUND, "high_refund", evidence, before="escalation_ack")
         return True
 
-    def failed(self, draft: Draft, kind: ActionKind) -> None:
+    def failed(self, draft: Draft, kind: ActionKind, *, may_ask: bool = True) -> None:
         """Says that a handoff did not work; tries another way once, else ends politely."""
+        asks = may_ask and opt_in.may_ask(draft)
         words = self._words(draft, _TARGETS[kind])
         draft.change(ended=False)
         draft.result()
         draft.say(words.failed)
         for target in (Target.WHATSAPP, Target.PHONE):
-            if _KINDS[target].value not in draft.state.done and self._possible(draft, target):
+            if _KINDS[target].value not in draft.state.done and is_possible(draft, target, asks=asks):
                 self.hand_over(
                     draft,
                     f"{kind.value}_failed",
@@ -176,36 +264,12 @@ class PersonDesk:
                     evidence={"failed": kind.value},
                     channel=target.value,
                     end=True,
+                    may_ask=may_ask,
                 )
                 return
         draft.say(draft.flows.handoff.nobody)
         draft.say("goodbye")
         draft.act(ActionKind.END, f"{kind.value}_failed")
-
-    def target(self, draft: Draft, channel: str | None) -> Target:
-        """Returns how a person is reached now: as asked for, else by the policy's order, the hours and what failed."""
-        if channel is not None and self._possible(draft, Target(channel)):
-            return Target(channel)
-        return next((target for target in self._order(draft) if self._possible(draft, target)), Target.TICKET)
-
-    def _order(self, draft: Draft) -> tuple[Target, ...]:
-        own = draft.profile.escalation.targets
-        if own:
-            return own
-        first = Target(draft.profile.handoff)
-        return tuple(dict.fromkeys((first, Target.WHATSAPP, Target.TICKET)))
-
-    def _possible(self, draft: Draft, target: Target) -> bool:
-        if target is Target.PHONE:
-            return bool(draft.profile.transfer_number) and self._is_open(draft)
-        return True
-
-    def _would_ring(self, draft: Draft, channel: str | None) -> bool:
-        wanted = channel or self._order(draft)[0]
-        return wanted == Target.PHONE and bool(draft.profile.transfer_number)
-
-    def _is_open(self, draft: Draft) -> bool:
-        return draft.profile.hours.is_open(draft.now)
 
     def _words(self, draft: Draft, target: Target) -> HandoffChannel:
         handoff = draft.flows.handoff

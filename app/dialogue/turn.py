@@ -33,9 +33,19 @@ class ActionKind(StrEnum):
     TRANSFER = "transfer"
     CALLBACK = "callback"
     TICKET = "ticket"
+    WHATSAPP_CONSENT = "whatsapp_consent"
     OPT_OUT = "opt_out"
     END = "end"
     STOP_RECORDING = "stop_recording"
+
+
+class WhatsAppStanding(StrEnum):
+    """What is known, when a conversation begins, of whether its caller may be written to on WhatsApp."""
+
+    UNASKED = "unasked"
+    AGREED = "agreed"
+    DECLINED = "declined"  # before; they may be asked where they want what only a message can give
+    CLOSED = "closed"  # opted out, no number, or the tenant has no WhatsApp: never asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +115,8 @@ class DialogueState:
     mood: float = 0.0  # anger in words and voice, halved each turn
     voice: Mapping[str, float] = field(default_factory=dict)  # the caller's usual voice: `prosody.learnt`
     buying: tuple[str, ...] = ()  # signs of a wish to buy
+    whatsapp: str = ""  # the question whether we may write there: "", asked, asked_again, yes, no
+    handover: Mapping[str, Any] = field(default_factory=dict)  # what waits for the answer to it
     cut: bool = False  # the last question was not heard to its end
     ended: bool = False
     turn: int = 0
@@ -152,6 +164,8 @@ class AgentProfile:
     about: Mapping[str, str] = field(default_factory=dict)  # language -> why we ring; empty: they rang
     call_purpose: str = ""  # of a call that we place: promotional, service ...
     given: Mapping[str, str] = field(default_factory=dict)  # slots that are known before anything is said
+    whatsapp: WhatsAppStanding = WhatsAppStanding.UNASKED  # of this caller
+    asks_whatsapp: bool = False  # whether whoever was never asked is asked at the end of a call
 
     @property
     def order_lookup(self) -> bool:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from app.dialogue import placed
+from app.dialogue import opt_in, placed
 from app.dialogue.courtesy import CourtesyDesk
 from app.dialogue.draft import (
     AWAIT_LANGUAGE,
@@ -12,6 +12,7 @@ from app.dialogue.draft import (
     CONFIRM_NEXT,
     CONFIRM_RESUME,
     CONFIRM_TALK,
+    CONFIRM_WHATSAPP,
     Draft,
 )
 from app.dialogue.escalation import Trigger
@@ -103,7 +104,13 @@ class TurnDesk:
                 draft.put_slot(entity.kind, entity.resolved or entity.value)
         evidence = {"intent": intent, "confidence": round(heard.confidence, 3)}
         self._person.hand_over(
-            draft, intent, trigger=trigger, evidence=evidence, channel=wanted.channel, before=wanted.say
+            draft,
+            intent,
+            trigger=trigger,
+            evidence=evidence,
+            channel=wanted.channel,
+            before=wanted.say,
+            requested="" if wanted.channel == "whatsapp" else None,
         )
         return True
 
@@ -131,6 +138,8 @@ class TurnDesk:
             await self._talk(draft, heard, meant, tools)
             return True
         awaiting = draft.state.awaiting
+        if awaiting == CONFIRM_WHATSAPP:
+            return self._consent(draft, heard)
         yes, no = heard.intent in YES, heard.intent in NO
         if awaiting == CONFIRM_HANDOFF and (yes or no):
             draft.change(awaiting=None, misses=0)
@@ -149,6 +158,24 @@ class TurnDesk:
             self._progress.dropped(draft)
         else:
             return False
+        return True
+
+    def _consent(self, draft: Draft, heard: Understanding) -> bool:
+        """Takes what is said to the question whether we may write on WhatsApp; returns False for a courtesy.
+
+        At the end of a call another matter goes before the question, which is then not asked again.
+        """
+        yes, no = opt_in.is_yes(heard), heard.intent in NO
+        if not (yes or no):
+            if heard.intent in draft.flows.courtesies.intents and heard.intent not in ("thank", "greet"):
+                return False
+            if heard.intent == "repeat":
+                draft.disclose(opt_in.QUESTION)
+                return True
+            if not draft.state.handover and draft.flows.frame_for(heard.intent) is not None:
+                draft.change(awaiting=None, misses=0)
+                return False
+        self._person.answered(draft, yes=True if yes else False if no else None)
         return True
 
     async def _number_given(self, draft: Draft, heard: Understanding, tools: Tools) -> bool:

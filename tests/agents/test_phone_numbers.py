@@ -11,7 +11,9 @@ from app.agents.models import Agent, PhoneNumber
 from app.calls.briefing import caller_of
 from app.calls.models import Call, CallStatus
 from app.compliance.calling_rules import CallPurpose
+from app.conversations.standing import WhatsAppStandings
 from app.dialogue.agents import Caller
+from app.kit.clock import SystemClock
 from app.services import ConfiguredAgents
 from tests.house import House, TenantDoor
 
@@ -124,6 +126,7 @@ async def test_who_rings_is_spoken_to_in_the_numbers_languages(house: House) -> 
         services.opinions,
         minds,
         services.phone_numbers,
+        WhatsAppStandings(services.consents, services.suppressions, services.whatsapp_outbox, SystemClock()),
     )
 
     async def spoken(dialled: str) -> tuple[str, ...]:

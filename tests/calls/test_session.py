@@ -13,7 +13,7 @@ from app.calls.events import CallEvent
 from app.calls.session import CallContext, CallSession
 from app.calls.thinking import Listening, Thinker
 from app.dialogue.engine import DialogueEngine
-from app.dialogue.turn import Action, ActionKind, AgentProfile, DialogueState, Reply, ToolResult
+from app.dialogue.turn import Action, ActionKind, AgentProfile, DialogueState, Reply, ToolResult, WhatsAppStanding
 from app.dialogue.verification import Factor, FactorCheck, VerificationPolicy
 from app.errors import MessagingError, SpeechWorkerLost
 from app.language.guess import LanguageGuess
@@ -28,7 +28,9 @@ pytestmark = pytest.mark.unit
 
 WINDOW = 0.032
 PACKS = PackRegistry.load(Path("lang_packs"))
-PROFILE = AgentProfile("tenant_a", "agent_a", "Nila Stores", ("en-IN", "hi-IN"), "en-IN")
+PROFILE = AgentProfile(
+    "tenant_a", "agent_a", "Nila Stores", ("en-IN", "hi-IN"), "en-IN", whatsapp=WhatsAppStanding.AGREED
+)
 
 MEANINGS: Mapping[str, tuple[str, tuple[Entity, ...]]] = {
     "where is my order": ("order_status", ()),

@@ -10,10 +10,11 @@ import pytest
 from app.calls.actions import CallActions, CallSoFar
 from app.calls.ports import Direction, NumberRoute
 from app.calls.service import CallService
+from app.compliance.models import ConsentChannel, Decision, Purpose
 from app.conversations.models import Author, TranscriptLine
 from app.dialogue.agents import NOBODY, AgentSetup, Caller
 from app.dialogue.engine import DialogueEngine
-from app.dialogue.turn import Action, ActionKind, AgentProfile, DialogueState
+from app.dialogue.turn import Action, ActionKind, AgentProfile, DialogueState, WhatsAppStanding
 from app.errors import MessagingError
 from app.kit.clock import SystemClock
 from app.language.loader import PackRegistry
@@ -42,7 +43,9 @@ class Signals:
     async def publish(self, tenant_id: str, message: Any) -> None: ...
 
 
-async def transferred(house: House, tenant: TenantDoor, tmp_path: Path) -> tuple[CallService, str]:
+async def transferred(
+    house: House, tenant: TenantDoor, tmp_path: Path, whatsapp: WhatsAppStanding = WhatsAppStanding.UNASKED
+) -> tuple[CallService, str]:
     """A call that was handed to a person by phone; its session has ended."""
     profile = AgentProfile(
         tenant.tenant_id,
@@ -52,10 +55,11 @@ async def transferred(house: House, tenant: TenantDoor, tmp_path: Path) -> tuple
         "en-IN",
         handoff="phone",
         transfer_number=PERSON,
+        whatsapp=whatsapp,
     )
     engine = DialogueEngine(PackRegistry.load(PACKS_DIR))
     rooms = house.services
-    actions = CallActions(rooms.handoff, rooms.suppressions, rooms.conversations)
+    actions = CallActions(rooms.handoff, rooms.suppressions, rooms.conversations, rooms.consents)
     thinker = SimpleNamespace(dialogue=engine, prepare_opening=lambda _: None)
     service = CallService(
         database=rooms.database,
@@ -104,15 +108,33 @@ async def test_the_person_finds_everything_before_they_are_joined(house: House, 
     assert whisper.text == "A caller is on the line. They said: someone took my money"
 
 
-async def test_a_caller_whom_nobody_answers_gets_a_message(house: House, tmp_path: Path) -> None:
+async def test_a_caller_who_agreed_and_whom_nobody_answers_gets_a_message(house: House, tmp_path: Path) -> None:
     tenant = await house.tenant()
     await tenant.connect_whatsapp()
-    service, _ = await transferred(house, tenant, tmp_path)
+    await house.services.consents.record(
+        tenant.tenant_id,
+        CUSTOMER,
+        ConsentChannel.WHATSAPP,
+        Purpose.SERVICE,
+        Decision.GRANTED,
+        evidence={"words": "yes"},
+    )
+    service, _ = await transferred(house, tenant, tmp_path, WhatsAppStanding.AGREED)
     assert await service.on_transfer_ended("uuid-1", reached=True) is None
     said = await service.on_transfer_ended("uuid-1", reached=False)
     assert said is not None and "I could not connect the call" in said.text and "on WhatsApp" in said.text
     await house.work()
     assert len(house.graph.state.requests) == 1
+
+
+async def test_a_caller_who_never_agreed_gets_none(house: House, tmp_path: Path) -> None:
+    tenant = await house.tenant()
+    await tenant.connect_whatsapp()
+    service, _ = await transferred(house, tenant, tmp_path)
+    said = await service.on_transfer_ended("uuid-1", reached=False)
+    assert said is not None and "I have noted your request for our team" in said.text
+    await house.work()
+    assert house.graph.state.requests == []
 
 
 async def test_without_whatsapp_the_matter_is_noted(house: House, tmp_path: Path) -> None:
@@ -133,7 +155,7 @@ async def test_an_unknown_call_has_nothing_to_say(house: House, tmp_path: Path) 
 async def test_a_callback_is_promised_only_to_a_number_that_is_known(house: House, kind: ActionKind) -> None:
     tenant = await house.tenant()
     rooms = house.services
-    actions = CallActions(rooms.handoff, rooms.suppressions, rooms.conversations)
+    actions = CallActions(rooms.handoff, rooms.suppressions, rooms.conversations, rooms.consents)
     profile = AgentProfile(tenant.tenant_id, "agent_1", "Sundar Stores", ("en-IN",), "en-IN")
     state = DialogueState("en-IN", ("en-IN",))
     withheld = CallSoFar("call_1", "anonymous", "en-IN", profile, (), "call me later", 10, state)

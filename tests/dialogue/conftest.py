@@ -11,7 +11,7 @@ import pytest
 from app.dialogue.engine import DialogueEngine
 from app.dialogue.flow_source import default_sources, load_flows
 from app.dialogue.prosody import Prosody
-from app.dialogue.turn import AgentProfile, DialogueState, Reply, ToolResult
+from app.dialogue.turn import AgentProfile, DialogueState, Reply, ToolResult, WhatsAppStanding
 from app.dialogue.verification import Factor, FactorCheck
 from app.language.guess import LanguageGuess
 from app.language.loader import PackRegistry
@@ -119,6 +119,7 @@ def profile(**changes: object) -> AgentProfile:
         "entity_name": "Sundar Stores",
         "languages": LANGUAGES,
         "default_language": LANGUAGES[0],
+        "whatsapp": WhatsAppStanding.AGREED,
     }
     return AgentProfile(**{**fields, **changes})  # type: ignore[arg-type]
 
