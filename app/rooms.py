@@ -45,6 +45,7 @@ from app.kit.jobs import JobFunction, Jobs
 from app.kit.mongo import Database
 from app.kit.outbound import public_client
 from app.kit.sealed import SealedText
+from app.kit.tls import trusted
 from app.kit.vault import Vault
 from app.language.packs import Pack
 from app.language.redaction import Redactor
@@ -212,6 +213,7 @@ def build(
     """
     master = keys.master if keys is not None else MasterKey(settings.master_key.get_secret_value())
     vault = Vault(database, keys.ring if keys is not None else master)
+    production = settings.environment == "production"
     sealed = SealedText(vault)
     redact = Redactor(packs)
     audit = AuditLog(database, clock, redact)
@@ -246,7 +248,7 @@ def build(
     way_out = whatsapp_rooms.make_way_out(ground, settings.graph_api_url, purposes)
     topics = PackTopics(packs)
     tools = ToolFactory(
-        client=public_client(allow_private=settings.environment != "production"),
+        client=public_client(allow_private=not production),
         contracts=shipped.tools,
         credentials=credentials,
         agents=agents,
@@ -264,7 +266,7 @@ def build(
         rules=change_rules,
     )
     kinds = {LOOSEN: change_rules.kind(), **AgentChanges(agents, phone_numbers).kinds()}
-    http = public_client(allow_private=settings.environment != "production")
+    http = public_client(allow_private=not production)
     tenants, switches = TenantService(database, clock), KillSwitches(database, audit, clock, webhooks.publish)
     flows = FlowService(database, shipped.packs, TenantToolFacts(shipped.tools, agents), change_rules, audit, clock)
     members = MemberService(database, master, limited, audit, clock)
@@ -341,7 +343,7 @@ def build(
         provider_checks=ProviderChecks(
             settings.plivo_api_url,
             settings.graph_api_url,
-            httpx.AsyncClient(trust_env=settings.environment == "production"),
+            httpx.AsyncClient(trust_env=production, verify=trusted(from_environment=production)),
             http,
         ),
         keys=KeyService(database, master, audit, settings.operator_key.get_secret_value(), clock),

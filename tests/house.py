@@ -26,6 +26,7 @@ from app.kit.body_limit import BodyLimitMiddleware
 from app.kit.clock import SystemClock
 from app.kit.jobs import RecordedJobs
 from app.kit.mongo import Database
+from app.kit.tls import trusted
 from app.language.loader import PackRegistry
 from app.language.packs import Pack
 from app.rooms import Services, build
@@ -72,7 +73,7 @@ class MovedClock(SystemClock):
         return super().now() + self.ahead
 
 
-@dataclass
+@dataclass(repr=False)
 class House:
     services: Services
     jobs: RecordedJobs
@@ -229,7 +230,7 @@ async def house(database: Database, packs: dict[str, Pack], tmp_path: Path) -> A
         services = build(settings, database, jobs, packs, shipped(), clock)
         stack.push_async_callback(services.aclose)
         app.state.services = services
-        client = await stack.enter_async_context(httpx.AsyncClient(base_url=base, timeout=60))
+        client = await stack.enter_async_context(httpx.AsyncClient(base_url=base, timeout=60, verify=trusted()))
         yield House(services, jobs, graph, EchoBrain(), url, client, base, clock)
         assert graph.violations == [] and graph.state.dropped == []
 

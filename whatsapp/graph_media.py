@@ -9,6 +9,7 @@ from typing import Any, Final
 import httpx
 
 from app.errors import MessagingError, Unavailable
+from app.kit.tls import trusted
 from app.tenants.models import WhatsAppCredentials
 from whatsapp.sender import GRAPH_HOST
 
@@ -45,7 +46,7 @@ class GraphMedia:
 
     def __init__(self, graph_api_url: str, *, timeout_seconds: float = 30.0) -> None:
         self._origin = httpx.URL(graph_api_url)
-        self._client = httpx.AsyncClient(timeout=timeout_seconds, follow_redirects=False)
+        self._client = httpx.AsyncClient(timeout=timeout_seconds, follow_redirects=False, verify=trusted())
 
     async def facts(self, credentials: WhatsAppCredentials, media_id: str) -> MediaFacts:
         """Asks what a media id stands for.

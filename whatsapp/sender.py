@@ -13,6 +13,7 @@ from pywa_async.errors import WhatsAppError
 from pywa_async.types.templates import TemplateLanguage
 
 from app.errors import ConfigError, MessagingError
+from app.kit.tls import trusted
 from app.tenants.models import WhatsAppCredentials
 from whatsapp.client import Client
 from whatsapp.failures import Failure, failure_of, named
@@ -56,7 +57,7 @@ class RebasedTransport(httpx.AsyncBaseTransport):
         self._origin = httpx.URL(origin)
         if self._origin.scheme not in {"http", "https"} or not self._origin.host:
             raise ConfigError(f"graph_api_url {origin!r} must be an http(s) origin such as https://{GRAPH_HOST}")
-        self._inner = inner or httpx.AsyncHTTPTransport()
+        self._inner = inner or httpx.AsyncHTTPTransport(verify=trusted())
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Sends the request to the configured origin.

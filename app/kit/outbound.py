@@ -14,6 +14,8 @@ from typing import Any, Final
 import httpcore
 import httpx
 
+from app.kit.tls import trusted
+
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 _TRANSLATED: Final = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("2002::/16"))
@@ -121,7 +123,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, resolver: Resolve = resolve, context: ssl.SSLContext | None = None) -> None:
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=context or httpx.create_ssl_context(trust_env=False),
+            ssl_context=context or trusted(from_environment=False),
             max_connections=200,
             max_keepalive_connections=50,
             keepalive_expiry=30.0,
@@ -175,7 +177,12 @@ def public_client(*, allow_private: bool) -> httpx.AsyncClient:
     """
     transport = None if allow_private else GuardedTransport()
     return httpx.AsyncClient(
-        follow_redirects=False, timeout=10.0, trust_env=False, transport=transport, cookies=_NoCookies()
+        follow_redirects=False,
+        timeout=10.0,
+        trust_env=False,
+        verify=trusted(from_environment=False),
+        transport=transport,
+        cookies=_NoCookies(),
     )
 
 

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from app.kit.tls import trusted
 from app.simulate.carrier import API_HUNG_UP, Ending, Parties, SimulatedCall
 from app.simulate.hosting import GuestServer
 from app.simulate.media import Network
@@ -75,7 +76,7 @@ class SimulatedPlivo:
         return f"http://{self._host}:{self._port}"
 
     async def __aenter__(self) -> Self:
-        self._http = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_connections=200))
+        self._http = httpx.AsyncClient(trust_env=False, verify=trusted(), limits=httpx.Limits(max_connections=200))
         listener = socket.create_server((self._host, self._port))
         self._port = listener.getsockname()[1]
         config = uvicorn.Config(self.application(), log_config=None, access_log=False, lifespan="off")

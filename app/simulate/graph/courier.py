@@ -8,6 +8,7 @@ from typing import Final
 import httpx
 import structlog
 
+from app.kit.tls import trusted
 from app.simulate.graph.config import Sky
 
 _log = structlog.get_logger(__name__)
@@ -43,7 +44,7 @@ class Courier:
 
     async def run(self) -> None:
         """Delivers until it is cancelled."""
-        async with httpx.AsyncClient(timeout=5.0) as client, asyncio.TaskGroup() as group:
+        async with httpx.AsyncClient(timeout=5.0, verify=trusted()) as client, asyncio.TaskGroup() as group:
             while True:
                 raw = await self._next()
                 if raw is None:
