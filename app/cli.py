@@ -34,7 +34,7 @@ app.add_typer(keys, name="keys")
 app.add_typer(asr, name="asr")
 app.add_typer(nlu, name="nlu")
 console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 

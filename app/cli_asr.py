@@ -6,9 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from app.cli_checkpoints import checkpoints
+from app.cli_checkpoints import checkpoints, needs_nemo
 from app.cli_evaluate import evaluation
-from app.errors import ConfigError
 
 asr = typer.Typer(
     help="Speech recognition: try it on recordings, or make speech, train, export and measure a model (docs/asr.md).",
@@ -22,14 +21,6 @@ TRAINING = Path(__file__).parent / "speech" / "asr" / "training"
 Recipe = Annotated[Path, typer.Option(help="The recipe: text, voices, network, schedule.", exists=True)]
 Packs = Annotated[Path | None, typer.Option(help="Language packs whose sentences join the text.")]
 DEFAULT_RECIPE = TRAINING / "recipe.yaml"
-
-
-def _needs_nemo() -> None:
-    try:
-        import nemo  # noqa: F401
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise ConfigError("this needs NeMo and torch: pip install '.[nemo]'") from error
 
 
 @asr.command()
@@ -68,7 +59,7 @@ def train(
     recipe: Recipe = DEFAULT_RECIPE,
 ) -> None:
     """Train a NeMo model; interrupt it when you like and run it again to go on."""
-    _needs_nemo()
+    needs_nemo()
     from app.speech.asr.training import train as stage
 
     stage.main(recipe, data, tokenizer_dir, run_dir, minutes)
@@ -82,7 +73,7 @@ def export(
     packs_dir: Packs = None,
 ) -> None:
     """Export a trained model for serving: int8 ONNX, tokenizer, n-grams; point VAANISETU_ASR_MODEL at it."""
-    _needs_nemo()
+    needs_nemo()
     from app.speech.asr.training import export as stage
     from app.speech.asr.training import ngrams
 

@@ -1,7 +1,8 @@
-"""`vaanisetu asr info`, `pull`, `convert`, `finetune`: bring a recogniser of your own and make it yours."""
+"""`vaanisetu asr info`, `pull`, `convert`, `parity`, `finetune`: bring a recogniser of your own and make it yours."""
 
 import importlib.util
 import json
+import logging
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,10 +54,16 @@ def info(
         raise typer.Exit(1)
 
 
-def _needs_nemo() -> None:
+def needs_nemo() -> None:
+    """Says what to install where the `nemo` extra is absent.
+
+    Raises:
+        ConfigError: A package of it is missing.
+    """
     missing = [name for name in ("torch", "nemo", "huggingface_hub") if importlib.util.find_spec(name) is None]
     if missing:
         raise ConfigError(f"this needs {', '.join(missing)}: run `make setup-nemo`, or pip install '.[nemo]'")
+    logging.getLogger("nv_one_logger").setLevel(logging.ERROR)  # NeMo's telemetry warns at import that it is off
 
 
 def _serving(model_dir: Path, engine: str, languages: list[str]) -> list[str]:
@@ -81,7 +88,7 @@ def convert(
     packs_dir: PacksDir = None,
 ) -> None:
     """Convert a checkpoint into a model that an engine serves, and probe it."""
-    _needs_nemo()
+    needs_nemo()
     from app.speech.asr.checkpoint.archive import read_archive
     from app.speech.asr.checkpoint.convert import Origin
     from app.speech.asr.checkpoint.convert import convert as stage
@@ -128,7 +135,7 @@ def pull(
         return
     entry = find_entry(name)
     packs = _packs(packs_dir)
-    _needs_nemo()
+    needs_nemo()
     from app.speech.asr.checkpoint.info import read_model_json
     from app.speech.asr.checkpoint.pull import pull as stage
 
@@ -140,6 +147,30 @@ def pull(
     described = read_model_json(pulled.model_dir)
     _print([f"the checkpoint itself stays at {pulled.checkpoint}, to be fine-tuned"])
     _print(_serving(pulled.model_dir, described["engine"], described["languages"]))
+
+
+@checkpoints.command()
+def parity(
+    model: Annotated[Path, typer.Argument(help="A model directory for the engine `onnx`.")],
+    manifest: Annotated[Path, typer.Option(help="What to play: JSON lines, or what `asr standing` wrote.")],
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="The .nemo it was exported from; default: the model's own model.nemo.")
+    ] = None,
+    streamed: Annotated[int, typer.Option(min=1, help="About how many utterances to stream through torch too.")] = 64,
+    as_json: Json = False,
+    packs_dir: PacksDir = None,
+) -> None:
+    """Measure what export and int8 cost: ONNX against torch, int8 against float32; status 1 where it is too much."""
+    needs_nemo()
+    from app.speech.asr.checkpoint.parity import measure
+    from app.speech.asr.evaluation.material import read_items
+
+    packs = {pack.tag: pack for pack in _packs(packs_dir)}
+    items = read_items(manifest, {tag.split("-")[0] for tag in packs})
+    found = measure(model, checkpoint or model / "model.nemo", items, packs, streamed)
+    _print_json(found.as_json()) if as_json else _print(found.as_markdown().splitlines())
+    if not found.is_kept:
+        raise typer.Exit(1)
 
 
 @checkpoints.command()
@@ -156,7 +187,7 @@ def finetune(
     language: Annotated[str, typer.Option(help="Which head to take from a checkpoint of many, such as hi.")] = "",
 ) -> None:
     """Fine-tune a checkpoint on recordings; measured before and after, exported, ready to serve."""
-    _needs_nemo()
+    needs_nemo()
     from app.speech.asr.checkpoint.info import read_model_json
     from app.speech.asr.finetune.gather import RECIPE, Request
     from app.speech.asr.finetune.report import as_markdown

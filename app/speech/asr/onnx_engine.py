@@ -74,7 +74,10 @@ class OnnxAsrStream:
 
 
 class OnnxAsrEngine:
-    """Implements `AsrEngine` over a model directory written by the export; one instance serves one thread."""
+    """Implements `AsrEngine` over a model directory written by the export; one instance serves one thread.
+
+    `graph` is its onnxruntime session; to compare, anything that runs the same inputs may stand there.
+    """
 
     def __init__(
         self,
@@ -112,7 +115,7 @@ class OnnxAsrEngine:
         self._finish_frames = -(-finish_silence_ms // hop_ms)
         self._chunk_bytes = self._front_end.bytes_for(self._shapes.shift_frames)
         self._decoder: Decoder[Any] = model.decoder(pieces, beam=beam, greedy=greedy, ngrams=ngrams)
-        self._session = _session(model_dir / "encoder.onnx", threads)
+        self.graph: Any = _session(model_dir / "encoder.onnx", threads)
         self._inputs = _Inputs(self._shapes, self._mel_bands)
         self._check(model_dir, len(pieces))
 
@@ -223,7 +226,7 @@ class OnnxAsrEngine:
     def _infer(self, streams: Sequence[OnnxAsrStream]) -> list[Any]:
         """Takes one chunk of every stream; returns log probabilities, their frame counts and the new caches."""
         frames = self._front_end.take([stream.audio for stream in streams], self._shapes.shift_frames)
-        found: list[Any] = self._session.run(None, self._inputs.fill(streams, frames))
+        found: list[Any] = self.graph.run(None, self._inputs.fill(streams, frames))
         return found
 
     def _transcript(self, stream: OnnxAsrStream, is_final: bool) -> Transcript:

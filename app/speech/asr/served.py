@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -149,6 +150,16 @@ def read_description(directory: Path) -> dict[str, Any]:
     if not isinstance(described, dict):
         raise ModelError(f"{path} is no JSON object: {_CURE}")
     return described
+
+
+def file_hash(paths: Iterable[Path]) -> str:
+    """Returns one SHA-256 over the files' bytes, in order; `model.json` keeps that of the weights and the tokenizer."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def read_pieces(path: Path) -> list[str]:

@@ -17,7 +17,8 @@ import torch
 from app.errors import ModelError
 
 from ..features import MelConfig
-from ..training.export import export_float_graph, file_hash, quantise
+from ..served import file_hash
+from ..training.export import export_float_graph, quantise
 from .archive import NemoArchive, read_archive
 from .frontend import choose_context, front_end, statistics_beside
 from .stock import save_stock

@@ -11,6 +11,7 @@ from typing import Any
 from app.errors import ModelError
 from app.language.packs import Pack
 
+from ..served import file_hash
 from .archive import NemoArchive, read_archive
 from .coverage import Coverage, measure_coverage, tokenizer_of
 
@@ -140,6 +141,7 @@ def _describe_directory(model_dir: Path, packs: tuple[Pack, ...]) -> ModelInfo:
     needed = "encoder.onnx" if engine == "onnx" else "model.nemo"
     if not (model_dir / needed).is_file():
         raise ModelError(f"{model_dir} holds no {needed}; export or convert the model again")
+    _check_hash(model_dir, needed, described.get("sha256"))
     coverage = [measure_coverage(tokenizer_of(model_dir, pack.tag), pack) for pack in packs]
     streaming, frame_ms = described.get("streaming"), described.get("frame_ms", 80)
     ahead = (int((streaming["encoder_frames"] - 1) * frame_ms),) if streaming else ()
@@ -162,3 +164,13 @@ def _describe_directory(model_dir: Path, packs: tuple[Pack, ...]) -> ModelInfo:
         )
     except (KeyError, TypeError) as error:
         raise ModelError(f"{model_dir / 'model.json'} lacks {error}; export or convert the model again") from error
+
+
+def _check_hash(model_dir: Path, weights: str, expected: str | None) -> None:
+    if expected is None or not (model_dir / "tokenizer.model").is_file():
+        return
+    if file_hash([model_dir / weights, model_dir / "tokenizer.model"]) != expected:
+        raise ModelError(
+            f"{model_dir}: {weights} and tokenizer.model are not the ones that model.json was written for (sha256); "
+            "they are damaged or of another model: copy the directory again, or export or convert the model again"
+        )

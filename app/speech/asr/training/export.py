@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import json
 import logging
 import re
@@ -18,6 +17,7 @@ import torch
 
 from app.errors import ModelError
 
+from ..served import file_hash
 from .network import restore_model
 from .recipe import load_recipe
 from .tokenizer import forget_paths
@@ -151,14 +151,6 @@ def _tokenizer_model(nemo_path: Path, out_path: Path) -> None:
             raise ModelError(f"{nemo_path} holds no tokenizer.model; it was not made by `asr train`")
         with source, out_path.open("wb") as target:
             shutil.copyfileobj(source, target)
-
-
-def file_hash(paths: list[Path]) -> str:
-    """Returns one SHA-256 over the files' bytes, in order."""
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 def main(recipe_path: Path, run_dir: Path, model_dir: Path, keep_float: Path | None = None) -> dict[str, Any]:

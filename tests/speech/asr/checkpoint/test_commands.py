@@ -51,6 +51,7 @@ def test_the_catalogue_is_listed_and_its_entries_described(
     ("arguments", "status", "said"),
     [
         (("info", "nowhere.nemo"), 1, "nowhere.nemo: no such checkpoint"),
+        (("info", f"{'deep/' * 30}nowhere.nemo"), 1, "nowhere.nemo: no such checkpoint"),
         (("info",), 2, "Missing argument"),
         (("pull", "whisper"), 1, "whisper: not in the catalogue; it knows"),
         (("finetune", "--base", "a.nemo"), 2, "Missing option"),
@@ -70,6 +71,7 @@ def test_what_is_wrong_is_said_in_one_line(
     if status == 1:
         assert shown.startswith("error: ")
         assert "Traceback" not in shown
+        assert shown.count("\n") == 1
 
 
 def test_without_the_extra_the_cure_is_named(
@@ -79,6 +81,7 @@ def test_without_the_extra_the_cure_is_named(
     for arguments in (
         ("convert", "a.nemo", str(tmp_path / "out")),
         ("pull", "indicconformer-hi", "--accept-licence", "--folder", str(tmp_path)),
+        ("parity", str(STARTER_MODEL_DIR), "--manifest", "m.jsonl"),
         ("finetune", "--base", "a.nemo", "--manifest", "m.jsonl", "--out", str(tmp_path / "out")),
     ):
         assert _run(monkeypatch, *arguments) == 1

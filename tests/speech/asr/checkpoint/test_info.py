@@ -80,6 +80,19 @@ def test_a_broken_model_directory_is_one_clear_line(tmp_path: Path, packs: PackR
         check_coverage(tmp_path, packs.packs)
 
 
+@pytest.mark.parametrize("name", ["encoder.onnx", "tokenizer.model"])
+def test_files_that_are_not_those_of_the_description_are_refused(
+    tmp_path: Path, packs: PackRegistry, name: str
+) -> None:
+    made = tmp_path / "made"
+    shutil.copytree(STARTER_MODEL_DIR, made)
+    describe(made, packs.packs)
+    whole = (made / name).read_bytes()
+    (made / name).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(ModelError, match=r"not the ones that model\.json was written for.*copy the directory again"):
+        describe(made, packs.packs)
+
+
 def test_a_language_map_has_to_name_a_fitting_model_for_every_loaded_language(
     make_archive: MakeArchive, make_tokenizer: MakeTokenizer, packs: PackRegistry
 ) -> None:

@@ -50,7 +50,7 @@ def _sentences(count: int) -> list[str]:
         if form in ("native", "asr")
         for text in texts
     }
-    return sorted(text for text in found if is_speakable(text) and 2 <= len(text.split()) <= 7)[:: max(1, 1)][:count]
+    return sorted(text for text in found if is_speakable(text) and 2 <= len(text.split()) <= 7)[:count]
 
 
 @pytest.fixture(scope="module")
