@@ -16,7 +16,7 @@ from app.conversations.attachments import LARGEST_BYTES
 from app.flows import endpoints as flow_endpoints
 from app.integrations import endpoints as tool_endpoints
 from app.onboarding import endpoints as onboarding_endpoints
-from app.onboarding import limit_endpoints
+from app.onboarding import limit_endpoints, sign_up_endpoints
 from app.outbound import endpoints as outbound_endpoints
 from app.privacy import endpoints as privacy_endpoints
 from app.webhooks import endpoints as webhook_endpoints
@@ -62,6 +62,7 @@ def mount(app: FastAPI, *more: APIRouter) -> None:
         agent_endpoints.router,
         agent_number_endpoints.router,
         onboarding_endpoints.router,
+        sign_up_endpoints.router,
         limit_endpoints.router,
         flow_endpoints.router,
         tool_endpoints.router,

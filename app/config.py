@@ -63,6 +63,13 @@ class Settings(BaseSettings):
     api_concurrency: int = Field(
         default=64, ge=1, description="Requests of one tenant that one process serves at a time."
     )
+    self_sign_up: bool = Field(default=False, description="Whether strangers may open a tenant by e-mail.")
+    smtp_host: str | None = Field(default=None, description="Where mail is handed over; None: no mail leaves.")
+    smtp_port: int = Field(default=587, ge=1, le=65535)
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_user: str | None = None
+    smtp_password: SecretStr = SecretStr("")
+    mail_from: str | None = Field(default=None, pattern=r"^[^@\s<>,;]+@[^@\s<>,;]+$", description="Who writes.")
     default_limits: dict[_LIMITED, Annotated[int, Field(ge=0)]] = Field(
         default_factory=dict, description="As JSON: what a tenant may have of whom nothing else was said."
     )
@@ -73,9 +80,17 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
 
     @model_validator(mode="after")
-    def _secrets_are_set(self) -> Self:
+    def _fits_together(self) -> Self:
         if self.kms_url is not None and not self.kms_token.get_secret_value():
             raise ValueError("VAANISETU_KMS_TOKEN must be set beside VAANISETU_KMS_URL")
+        if self.self_sign_up and (self.smtp_host is None or self.mail_from is None):
+            raise ValueError(
+                "VAANISETU_SELF_SIGN_UP needs VAANISETU_SMTP_HOST and VAANISETU_MAIL_FROM: mail confirms it"
+            )
+        if self.smtp_security == "none" and self.smtp_user is not None:
+            raise ValueError(
+                "VAANISETU_SMTP_USER needs VAANISETU_SMTP_SECURITY=starttls or tls: no password in the clear"
+            )
         if self.environment == "production":
             for name in ("operator_key", "master_key"):
                 value: SecretStr = getattr(self, name)

@@ -50,6 +50,7 @@ from app.kit.vault import Vault
 from app.language.packs import Pack
 from app.language.redaction import Redactor
 from app.onboarding.readiness import Readiness
+from app.onboarding.sign_ups import SignUps
 from app.outbound.missed import MissedCalls
 from app.outbound.rooms import OutboundRooms, make_outbound
 from app.outbound.service import OutboundService
@@ -109,6 +110,7 @@ class Services:
     keys: KeyService
     members: MemberService
     sessions: SessionService
+    sign_ups: SignUps
     limits: ApiLimits | None
     access: AccessLog
     change_rules: ChangeRules
@@ -269,6 +271,7 @@ def build(
     http = public_client(allow_private=not production)
     tenants, switches = TenantService(database, clock), KillSwitches(database, audit, clock, webhooks.publish)
     flows = FlowService(database, shipped.packs, TenantToolFacts(shipped.tools, agents), change_rules, audit, clock)
+    api_keys = KeyService(database, master, audit, settings.operator_key.get_secret_value(), clock)
     members = MemberService(database, master, limited, audit, clock)
     inbox_rooms = make_inbox(
         database=database,
@@ -346,8 +349,9 @@ def build(
             httpx.AsyncClient(trust_env=production, verify=trusted(from_environment=production)),
             http,
         ),
-        keys=KeyService(database, master, audit, settings.operator_key.get_secret_value(), clock),
+        keys=api_keys,
         members=members,
+        sign_ups=SignUps(settings, database, master, vault, tenants, members, api_keys, audit, clock),
         sessions=SessionService(database, members, sealed, master, audit, clock),
         limits=limits,
         access=AccessLog(audit, clock),

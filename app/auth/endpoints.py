@@ -1,5 +1,6 @@
 """The doors of tenants and API keys. They stand in this room because each asks who is there."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Annotated
 
@@ -40,6 +41,19 @@ def _check_grant(subject: AuthSubject, scopes: frozenset[str]) -> None:
         raise Unprocessable("a key cannot give what it lacks", errors=[FieldError("/body/scopes", detail)])
 
 
+def known_languages(request: Request, languages: Iterable[str]) -> None:
+    """Checks the languages of a new tenant.
+
+    Raises:
+        Unprocessable: One has no pack.
+    """
+    packs: frozenset[str] = frozenset(request.app.state.services.packs)
+    missing = [tag for tag in languages if tag not in packs]
+    if missing:
+        detail = f"no pack for {', '.join(missing)}; there are {', '.join(sorted(packs))}"
+        raise Unprocessable("a language has no pack", errors=[FieldError("/body/languages", detail)])
+
+
 _tenants = service("tenants", TenantService)
 _audit = service("audit", AuditLog)
 
@@ -56,11 +70,7 @@ _audit = service("audit", AuditLog)
 )
 async def create_tenant(request: Request, body: TenantCreate, idempotency_key: IdempotencyKey = None) -> JSONResponse:
     """Creates a tenant and its first API key, shown this once. Needs the operator's key."""
-    packs: frozenset[str] = frozenset(request.app.state.services.packs)
-    missing = [tag for tag in body.languages if tag not in packs]
-    if missing:
-        detail = f"no pack for {', '.join(missing)}; there are {', '.join(sorted(packs))}"
-        raise Unprocessable("a language has no pack", errors=[FieldError("/body/languages", detail)])
+    known_languages(request, body.languages)
 
     async def create() -> Outcome:
         tenant = await _tenants(request).create(body.name, body.legal_entity, tuple(dict.fromkeys(body.languages)))

@@ -9,6 +9,8 @@ from app.errors import RateLimited
 from app.kit.ratelimit import Decision, RateLimiter
 
 _GUESSES_PER_SECOND = 0.2
+_SIGN_UPS, _SIGN_UPS_PER_SECOND = 5, 1 / 600
+_MAILS, _MAILS_PER_SECOND = 3, 1 / 3600
 _log = structlog.get_logger("auth")
 
 
@@ -61,12 +63,32 @@ class ApiLimits:
         Raises:
             RateLimited: The address has tried too many.
         """
-        address = request.client.host if request.client else "unknown"
+        address = _address(request)
         _log.warning("auth.refused", reason=reason, path=request.scope["path"], **{"pii.address": address})
         decision = await self._limiter.take(f"address:{address}:refused", _GUESSES_PER_SECOND, self._guesses)
         if not decision.allowed:
             request.state.response_headers = decision.headers("refused")
             raise _refusal("too many requests without a valid key", decision)
+
+    async def admit_sign_up(self, request: Request, mark: str) -> bool:
+        """Lets a stranger ask for a tenant; returns whether the person named may be written to again.
+
+        Args:
+            request: The stranger's.
+            mark: A keyed hash of the address that the mail would go to.
+
+        Raises:
+            RateLimited: The stranger has asked too often: five times at once, then every ten minutes.
+        """
+        decision = await self._limiter.take(f"address:{_address(request)}:sign-up", _SIGN_UPS_PER_SECOND, _SIGN_UPS)
+        request.state.response_headers = decision.headers("sign-up")
+        if not decision.allowed:
+            raise _refusal("too many sign-ups from this address", decision)
+        return (await self._limiter.take(f"sign-up:{mark}:mail", _MAILS_PER_SECOND, _MAILS)).allowed
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
 
 
 def _refusal(detail: str, decision: Decision) -> RateLimited:

@@ -20,15 +20,21 @@ class TenantService:
         self._database = database
         self._clock = clock
 
-    async def create(self, name: str, legal_entity: str, languages: Sequence[str]) -> Tenant:
+    async def create(
+        self, name: str, legal_entity: str, languages: Sequence[str], *, tenant_id: str | None = None
+    ) -> Tenant:
         """Stores a new tenant.
 
         Args:
             name: What people call it.
             legal_entity: The name that disclosures speak.
             languages: BCP-47 tags in order of preference.
+            tenant_id: Its id; None: a new one.
+
+        Raises:
+            Conflict: There is a tenant with this id.
         """
-        tenant = Tenant(new_id("tenant"), name, legal_entity, tuple(languages), self._clock.now())
+        tenant = Tenant(tenant_id or new_id("tenant"), name, legal_entity, tuple(languages), self._clock.now())
         document = {
             "_id": tenant.tenant_id,
             "name": name,

@@ -21,7 +21,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module"),
 OWN_BY_NAME = {"name", "version", "provider"}
 """Path parameters that every tenant may use for itself: they name nobody's property."""
 WITHOUT_KEY = {"get_health", "get_readiness", "sign_in", "accept_invitation", "verify_whatsapp_webhook"} | {
-    "receive_whatsapp_webhook"
+    "receive_whatsapp_webhook",
+    "ask_sign_up",
+    "confirm_sign_up",
 }
 ENDLESS = {"stream_events"}
 REPEATS = 7
