@@ -12,7 +12,11 @@ from app.tenants.models import LlmCredentials, PlivoCredentials, Tenant, ToolCre
 from app.tenants.verification import Check, CheckState
 
 LanguageTag = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$", examples=["hi-IN"])]
-Secret = Annotated[str, Field(min_length=8, max_length=1000, examples=["a-secret-of-your-provider"])]
+Secret = Annotated[
+    str,
+    Field(min_length=8, max_length=1000, pattern=r"^[\x21-\x7e]+$", examples=["a-secret-of-your-provider"]),
+]
+"""What a header can carry. Source: RFC 6750, section 2.1, and RFC 9110, section 5.5."""
 
 
 def _origin(url: str) -> str:

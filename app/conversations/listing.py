@@ -8,7 +8,7 @@ from typing import Any, Final
 from app.conversations import repository
 from app.conversations.models import Conversation, Owner, Status
 from app.conversations.records import Records
-from app.errors import BadRequest
+from app.errors import FieldError, Unprocessable
 
 UNASSIGNED: Final = "unassigned"
 NOT_CLOSED: Final = "not_closed"
@@ -103,7 +103,7 @@ class Listing(Records):
         those that did not move.
 
         Raises:
-            BadRequest: Not a cursor of this list.
+            Unprocessable: Not a cursor of this list.
         """
         query = wanted.query(self._clock.now())
         if starting_after is not None:
@@ -143,12 +143,13 @@ def read_cursor(cursor: str) -> tuple[datetime, str]:
     """Reads what `make_cursor` wrote.
 
     Raises:
-        BadRequest: It is no such text.
+        Unprocessable: It is no such text (`bad_cursor`).
     """
     moment, _, conversation_id = cursor.partition("-")
     try:
         milliseconds = int(moment, 16)
         at = datetime.fromtimestamp(milliseconds // 1000, UTC).replace(microsecond=milliseconds % 1000 * 1000)
     except (ValueError, OverflowError, OSError) as error:
-        raise BadRequest("starting_after is not a cursor of this list; take next_cursor", code="bad_cursor") from error
+        fault = FieldError("/query/starting_after", "must be the next_cursor of a page of this list")
+        raise Unprocessable("starting_after is no cursor of this list", code="bad_cursor", errors=[fault]) from error
     return at, conversation_id

@@ -16,7 +16,6 @@ router = APIRouter(responses=responses(401, 403, 404, 422, 429, 503), tags=["int
 
 Read = Annotated[AuthSubject, Depends(holding("agents:read"))]
 Write = Annotated[AuthSubject, Depends(holding("agents:write"))]
-AgentId = Annotated[str, Path(max_length=64)]
 Number = Annotated[int, Path(ge=1, le=1_000_000)]
 
 
@@ -35,7 +34,7 @@ Intents = Annotated[IntentService, Depends(_service)]
     status_code=HTTP_202_ACCEPTED,
     responses=responses(409),
 )
-async def draft_intents(subject: Write, intents: Intents, agent_id: AgentId, body: IntentDraft) -> IntentVersionView:
+async def draft_intents(subject: Write, intents: Intents, agent_id: str, body: IntentDraft) -> IntentVersionView:
     """Checks the intents and leaves their training to the background; watch the version's status.
 
     Refused, each with its place: names that exist, too few sentences, and sentences that mean a shipped intent.
@@ -50,7 +49,7 @@ async def draft_intents(subject: Write, intents: Intents, agent_id: AgentId, bod
     summary="List the versions of an agent's own intents",
 )
 async def list_intent_versions(
-    subject: Read, intents: Intents, agent_id: AgentId, paging: Paging
+    subject: Read, intents: Intents, agent_id: str, paging: Paging
 ) -> Page[IntentVersionView]:
     """Lists an agent's versions, newest first."""
     found, more = await intents.page(subject.tenant_id, agent_id, paging.limit, paging.starting_after)
@@ -63,7 +62,7 @@ async def list_intent_versions(
     operation_id="get_intent_version",
     summary="Show a version of an agent's own intents",
 )
-async def get_intent_version(subject: Read, intents: Intents, agent_id: AgentId, version: Number) -> IntentVersionView:
+async def get_intent_version(subject: Read, intents: Intents, agent_id: str, version: Number) -> IntentVersionView:
     """Shows a version with its sentences and, once it is trained, how it did."""
     return IntentVersionView.of(await intents.get(subject.tenant_id, agent_id, version))
 
@@ -74,7 +73,7 @@ async def get_intent_version(subject: Read, intents: Intents, agent_id: AgentId,
     summary="Let a version of own intents serve",
     responses=responses(409),
 )
-async def publish_intents(subject: Write, intents: Intents, agent_id: AgentId, version: Number) -> IntentVersionView:
+async def publish_intents(subject: Write, intents: Intents, agent_id: str, version: Number) -> IntentVersionView:
     """Publishes a version that passed; the agent's next calls and chats understand it."""
     return IntentVersionView.of(await intents.publish(subject.tenant_id, subject.key_id, agent_id, version))
 
@@ -85,7 +84,7 @@ async def publish_intents(subject: Write, intents: Intents, agent_id: AgentId, v
     summary="Let the own intents serve again that served before",
     responses=responses(409),
 )
-async def roll_back_intents(subject: Write, intents: Intents, agent_id: AgentId) -> LiveIntents:
+async def roll_back_intents(subject: Write, intents: Intents, agent_id: str) -> LiveIntents:
     """Goes back to the version that served before the live one, or to the shipped intents alone."""
     before = await intents.roll_back(subject.tenant_id, subject.key_id, agent_id)
     return LiveIntents(live=IntentVersionView.of(before) if before is not None else None)

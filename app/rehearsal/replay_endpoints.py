@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.status import HTTP_202_ACCEPTED
 
 from app.auth.guard import holding
@@ -17,7 +17,6 @@ router = APIRouter(responses=responses(401, 403, 404, 422, 429, 503), tags=["reh
 
 Read = Annotated[AuthSubject, Depends(holding("agents:read"))]
 Write = Annotated[AuthSubject, Depends(holding("agents:write"))]
-Id = Annotated[str, Path(max_length=64)]
 
 
 def _service(request: Request) -> ReplayService:
@@ -35,13 +34,13 @@ Replays = Annotated[ReplayService, Depends(_service)]
     status_code=HTTP_202_ACCEPTED,
     responses=responses(409),
 )
-async def create_replay(subject: Write, replays: Replays, agent_id: Id, body: ReplayCreate) -> ReplayView:
+async def create_replay(subject: Write, replays: Replays, agent_id: str, body: ReplayCreate) -> ReplayView:
     """Plays the newest finished calls as the agent is and as it would be, in the background; nothing is done."""
     return ReplayView.of(await replays.ask(subject.tenant_id, subject.key_id, agent_id, body.order()))
 
 
 @router.get("/agents/{agent_id}/replays", operation_id="list_replays", summary="List an agent's replays")
-async def list_replays(subject: Read, replays: Replays, agent_id: Id, paging: Paging) -> Page[ReplayView]:
+async def list_replays(subject: Read, replays: Replays, agent_id: str, paging: Paging) -> Page[ReplayView]:
     """Lists replays, newest first, without what callers said."""
     found, more = await replays.page(subject.tenant_id, agent_id, paging.limit, paging.starting_after)
     data = [ReplayView.of(replay) for replay in found]
@@ -49,7 +48,7 @@ async def list_replays(subject: Read, replays: Replays, agent_id: Id, paging: Pa
 
 
 @router.get("/agents/{agent_id}/replays/{replay_id}", operation_id="get_replay", summary="Show a replay")
-async def get_replay(subject: Read, replays: Replays, agent_id: Id, replay_id: Id) -> ReplayView:
+async def get_replay(subject: Read, replays: Replays, agent_id: str, replay_id: str) -> ReplayView:
     """Shows the report with what callers said in the turns that differ; the look is written into the audit log."""
     replay = await replays.get(subject.tenant_id, agent_id, replay_id)
     if not subject.may("calls:read"):

@@ -75,6 +75,8 @@ class ProviderChecks:
                     return await self._tools(credentials)
                 case LlmCredentials():
                     return await self._llm(credentials)
+        except UnicodeEncodeError:
+            return Check(CheckState.FAILED, "a secret holds letters that no request can carry: put the right one")
         except httpx.TimeoutException:
             return Check(CheckState.UNVERIFIED, f"no answer within {TIMEOUT_SECONDS:g} seconds; verify again later")
         except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -170,7 +170,7 @@ async def test_paging_by_activity_neither_skips_nor_repeats_what_stands_still(ho
     still = [conversation.conversation_id for conversation in reversed(made[1:])]
     assert [row for row in seen if row in still] == still and len(seen) == len(set(seen))
     broken = await tenant.request("GET", "/v1/conversations", params={"order": "active", "starting_after": "nothing"})
-    assert (broken.status_code, broken.json()["code"]) == (400, "bad_cursor")
+    assert (broken.status_code, broken.json()["code"]) == (422, "bad_cursor")
 
 
 async def test_a_sleeper_wakes_at_its_time_or_by_the_customers_word(house: House) -> None:

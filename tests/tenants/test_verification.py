@@ -111,3 +111,13 @@ async def test_a_provider_that_is_away_leaves_the_matter_open(
 ) -> None:
     answers.error = error
     assert (await checks.ask(credentials)).state is CheckState.UNVERIFIED
+
+
+async def test_a_secret_that_no_header_can_carry_is_refused_and_never_an_error(house: House) -> None:
+    tenant = await house.tenant()
+    for secret in ("schlüssel-von-uns", "two\r\nlines-of-it", "a secret with gaps"):
+        answer = await tenant.request("PUT", "/v1/credentials/plivo", json={"auth_id": "MAXX", "auth_token": secret})
+        assert answer.status_code == 422 and answer.json()["errors"][0]["pointer"] == "/body/auth_token"
+    stored = WhatsAppCredentials("106540352242922", "schlüssel-von-uns", "s" * 20, "v" * 20)
+    check = await house.services.provider_checks.ask(stored)
+    assert check.state is CheckState.FAILED and "put the right one" in check.reason
