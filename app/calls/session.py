@@ -143,10 +143,12 @@ class CallSession:
             await self._over.wait()
         finally:
             self._mind.close()
-            await self._life.close()
             self._ear.close()
-            self._playback.drop()
-            self._journal.emit(CallEventKind.ENDED, reason=self.end_reason or "shutdown")
+            try:
+                await self._life.close()
+            finally:
+                self._playback.drop()
+                self._journal.emit(CallEventKind.ENDED, reason=self.end_reason or "shutdown")
 
     def end(self, reason: str) -> None:
         """Ends the call's session; the first reason given stays."""

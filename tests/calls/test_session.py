@@ -605,6 +605,28 @@ def test_a_silent_caller_is_asked_twice_and_left_politely() -> None:
     run(call())
 
 
+def test_a_task_that_does_not_end_keeps_no_speech_slot() -> None:
+    async def lingering() -> None:
+        try:
+            await asyncio.sleep(1_000)
+        finally:
+            await asyncio.sleep(5)
+
+    async def call() -> None:
+        line = Line()
+        await line.answer()
+        line.session._life.spawn(lingering())
+        await asyncio.sleep(0.5)
+        line.session.on_disconnected("stopped")
+        await asyncio.sleep(0.1)
+        assert line.ear.closed and not line.running.done()
+        line.running.cancel()
+        await asyncio.gather(line.running, return_exceptions=True)
+        assert line.sink.of("ended")[0]["reason"] == "stream_stopped"
+
+    run(call())
+
+
 @pytest.mark.parametrize("after", [0.0, 0.3, 2.0, 12.0, 12.3, 13.5])
 def test_a_hang_up_at_any_moment_releases_everything(after: float) -> None:
     async def call() -> None:
