@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import logging
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,7 +54,7 @@ def info(
 
 
 def needs_nemo() -> None:
-    """Says what to install where the `nemo` extra is absent.
+    """Says what to install where the `nemo` extra is absent, and keeps NeMo quiet where it is there.
 
     Raises:
         ConfigError: A package of it is missing.
@@ -63,7 +62,9 @@ def needs_nemo() -> None:
     missing = [name for name in ("torch", "nemo", "huggingface_hub") if importlib.util.find_spec(name) is None]
     if missing:
         raise ConfigError(f"this needs {', '.join(missing)}: run `make setup-nemo`, or pip install '.[nemo]'")
-    logging.getLogger("nv_one_logger").setLevel(logging.ERROR)  # NeMo's telemetry warns at import that it is off
+    from app.speech.asr.nemo_log import quieten
+
+    quieten()
 
 
 def _serving(model_dir: Path, engine: str, languages: list[str]) -> list[str]:

@@ -6,15 +6,11 @@ It is imported only where it is chosen (`choice`), since NeMo and torch take sec
 from __future__ import annotations
 
 import json
-import logging
-import os
 import pickle
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("NEMO_LOG_LEVEL", "ERROR")
 
 import numpy as np
 import torch
@@ -31,6 +27,7 @@ from .evidence import transcript_of
 from .foreground import without_background
 from .nemo_encoders import BufferedEncoder, CacheAwareEncoder
 from .nemo_heads import CtcHead, Head, RnntHead
+from .nemo_log import quieten
 from .served import guarded, make_decoder
 
 
@@ -147,7 +144,7 @@ def _device(name: str) -> torch.device:
 
 
 def _restore(path: Path, device: torch.device) -> Any:
-    logging.getLogger("nemo_logger").setLevel(logging.ERROR)
+    quieten()
     known = (tarfile.TarError, pickle.UnpicklingError, OmegaConfBaseException, AssertionError, ImportError, EOFError)
     model = guarded(path, lambda: ASRModel.restore_from(str(path), map_location=device), *known)
     model.freeze()

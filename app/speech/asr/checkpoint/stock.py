@@ -7,13 +7,10 @@ language's rows and the blank computes the same. Source: AI4Bharat/NeMo, `Multil
 
 from __future__ import annotations
 
-import os
 import tarfile
 import tempfile
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("NEMO_LOG_LEVEL", "ERROR")
 
 import nemo.collections.asr as nemo_asr
 import sentencepiece

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("NEMO_LOG_LEVEL", "ERROR")
-
 import nemo.collections.asr as nemo_asr
 import torch
 from omegaconf import OmegaConf

@@ -58,6 +58,7 @@ def test_one_command_makes_ai4bharats_checkpoint_a_model_that_serves(
     assert done.returncode == 0, done.stderr
     assert "checked against the first pull" in done.stdout
     assert "VAANISETU_ASR_ENGINE=nemo" in done.stdout
+    assert "NeMo I" not in done.stdout + done.stderr
     model = data / "asr" / "models" / "indicconformer-hi"
     described = json.loads((model / "model.json").read_text(encoding="utf-8"))
     assert described["languages"] == ["hi-IN"]
