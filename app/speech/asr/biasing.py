@@ -3,27 +3,21 @@
 A phrase is matched letter by letter, so that every way of cutting it into pieces counts. Each matched letter lends a
 hypothesis some credit; a phrase that is completed at a word's end keeps it, one that is abandoned gives it back.
 
-Source: the bookkeeping follows "Contextual speech recognition with on-the-fly rescoring" (Williams et al., 2018) and
-the lending of partial credit "Deep context" (Pundak et al., 2018), on CTC prefixes rather than on word lattices.
+Source: credit for each unit, given back where a phrase is abandoned, is the shallow fusion of "Contextual speech
+recognition in end-to-end neural network systems using beam search" (Williams et al., 2018) and of the baseline in "Deep
+context" (Pundak et al., 2018); here on CTC prefixes.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from .engine import Bias
+from .phrase_trie import DIGIT, WORD_START, PhraseTrie, fold, is_number_format, letters_of, spoken_forms
 
-WORD_START = "▁"
-DIGIT = "#"
-_NUKTAS = frozenset("\u093c\u0c3c")
-_CANDRABINDU, _ANUSVARA = "\u0901", "\u0902"
-_VIRAMAS = frozenset("\u094d\u0bcd\u0c4d")
-_SHORTEST_STEM = 3
-_FREE_LETTERS = 1
 _TENS = -2
 _KEPT = 64
 _MOST_PLACES = 20_000
@@ -53,67 +47,9 @@ class BiasWeights:
     most: float = 16.0
 
 
-def letters_of(text: str) -> str:
-    """Returns a phrase as it is matched: `▁` before each word, one spelling of nukta and nasal signs, letters only."""
-    folded = fold(unicodedata.normalize("NFC", text).lower())
-    kept = "".join(c if unicodedata.category(c)[0] in "LMN" or c == DIGIT else " " for c in folded)
-    return "".join(WORD_START + word for word in kept.split())
-
-
-def fold(text: str) -> str:
-    """Returns the letters that are compared: spellings with and without nukta or chandrabindu are one."""
-    bare = unicodedata.normalize("NFD", text)
-    return "".join(_ANUSVARA if c == _CANDRABINDU else c for c in bare if c not in _NUKTAS)
-
-
-class _Trie:
-    """Phrases by letter. Node 0 is the root; `worth` is the credit of the letters since the last complete phrase."""
-
-    __slots__ = ("children", "ends", "stems", "worth")
-
-    def __init__(self, phrases: Iterable[tuple[str, int]], per_letter: float, most: float) -> None:
-        """Takes phrases as `letters_of` gives them, each with a number to report when it is complete."""
-        self.children: list[dict[str, int]] = [{}]
-        self.worth: list[float] = [0.0]
-        self.ends: dict[int, int] = {}
-        self.stems: set[int] = set()
-        for letters, report in phrases:
-            self._add(letters, report)
-        self._credit(per_letter, most)
-
-    def _add(self, letters: str, report: int) -> None:
-        node = 0
-        for at, letter in enumerate(letters):
-            following = self.children[node].get(letter)
-            if following is None:
-                following = len(self.children)
-                self.children.append({})
-                self.worth.append(0.0)
-                self.children[node][letter] = following
-            node = following
-            if at == len(letters) - 2 and letters[-1] in _VIRAMAS and at >= _SHORTEST_STEM:
-                self.stems.add(node)
-        if node:
-            self.ends[node] = report
-            if len(letters) > _SHORTEST_STEM:
-                self.stems.add(node)
-
-    def _credit(self, per_letter: float, most: float) -> None:
-        open_nodes = [(0, 0)]
-        while open_nodes:
-            node, letters = open_nodes.pop()
-            self.worth[node] = min(most, per_letter * max(0, letters - _FREE_LETTERS))
-            for letter, child in self.children[node].items():
-                kept = 0 if node in self.ends and letter == WORD_START else letters
-                open_nodes.append((child, kept + (letter != WORD_START)))
-
-
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a hypothesis stands: trie nodes that its last letters match, and the digits of its number so far.
-
-    A node of a word that goes on after a phrase is written as -1 - node.
-    """
+    """Where a hypothesis stands: trie nodes that its last letters match, and the digits of its number so far."""
 
     vocabulary: frozenset[int]
     expected: frozenset[int]
@@ -131,9 +67,9 @@ class BiasAutomaton:
     def __init__(
         self,
         pieces: Sequence[str],
-        vocabulary: _Trie,
-        expected: _Trie,
-        numerals: _Trie,
+        vocabulary: PhraseTrie,
+        expected: PhraseTrie,
+        numerals: PhraseTrie,
         bias: Bias,
         weights: BiasWeights,
     ) -> None:
@@ -141,7 +77,7 @@ class BiasAutomaton:
         self._tries = (vocabulary, expected, numerals)
         self._weights = weights
         self._wanted = bias.digits
-        free = [letters_of(phrase).count(DIGIT) for phrase in bias.phrases if _is_number_format(phrase)]
+        free = [letters_of(phrase).count(DIGIT) for phrase in bias.phrases if is_number_format(phrase)]
         room = max([bias.digits[1] if bias.digits else 0, *free])
         self._ceiling = (bias.digits[1] if bias.digits else 0) + 1
         nothing: frozenset[int] = frozenset()
@@ -209,9 +145,9 @@ class BiasAutomaton:
             after_tens = count == _TENS
             earned = max(from_vocabulary, from_expected, from_numeral)
         after = _Place(
-            _follow(vocabulary, at.vocabulary, letter, stems=True),
-            _follow(expected, at.expected, letter, stems=True),
-            _follow(numerals, at.numeral, letter, stems=False) if room or self._wanted else frozenset(),
+            vocabulary.follow(at.vocabulary, letter, stems=True),
+            expected.follow(at.expected, letter, stems=True),
+            numerals.follow(at.numeral, letter, stems=False) if room or self._wanted else frozenset(),
             digits,
             room,
             after_tens,
@@ -224,50 +160,17 @@ class BiasAutomaton:
         held = max(self._worth(vocabulary, at.vocabulary), self._worth(expected, at.expected))
         return max(held, self._worth(numerals, at.numeral)) if at.room else held
 
-    def _worth(self, trie: _Trie, nodes: frozenset[int]) -> float:
+    def _worth(self, trie: PhraseTrie, nodes: frozenset[int]) -> float:
         share = self._weights.inflected
         return max((trie.worth[node] if node >= 0 else share * trie.worth[-1 - node] for node in nodes), default=0.0)
 
-    def _complete(self, trie: _Trie, nodes: frozenset[int]) -> tuple[float, int]:
+    def _complete(self, trie: PhraseTrie, nodes: frozenset[int]) -> tuple[float, int]:
         """Returns what the phrases that end here earn, and the report of the one that is spoken out."""
         ended = [node for node in nodes if node < 0 or node in trie.ends]
         if not ended:
             return 0.0, 0
         reports = [trie.ends[node] for node in ended if node >= 0]
         return self._worth(trie, frozenset(ended)), max(reports, key=abs, default=0)
-
-
-def _follow(trie: _Trie, nodes: frozenset[int], letter: str, stems: bool) -> frozenset[int]:
-    after: set[int] = set()
-    for node in nodes:
-        following = trie.children[node].get(letter) if node >= 0 else None
-        if following is not None:
-            after.add(following)
-        if letter != WORD_START and stems:
-            if node < 0:
-                after.add(node)
-            elif node in trie.stems and following is None:
-                after.add(-1 - node)
-    if letter == WORD_START and (opening := trie.children[0].get(letter)) is not None:
-        after.add(opening)
-    return frozenset(after)
-
-
-def _is_number_format(phrase: str) -> bool:
-    """Tells whether a phrase is a format of digits alone, such as `########`."""
-    letters = letters_of(phrase).replace(WORD_START, "")
-    return bool(letters) and set(letters) == {DIGIT}
-
-
-def _spoken_forms(phrase: str) -> list[tuple[str, int]]:
-    """Returns how a phrase may be written, with the digits that follow it: `AB-####` is "ab" or "a b", then four."""
-    letters = letters_of(phrase)
-    if DIGIT not in letters:
-        return [(letters, 0)] if letters else []
-    head = letters[: letters.index(DIGIT)].rstrip(WORD_START)
-    digits = letters.count(DIGIT)
-    spelt = "".join(WORD_START + letter for letter in head if letter != WORD_START)
-    return [(form, digits) for form in dict.fromkeys((head, spelt)) if form]
 
 
 class BiasCache:
@@ -278,7 +181,7 @@ class BiasCache:
         self._pieces = list(pieces)
         self._weights = weights or BiasWeights()
         self._automata: OrderedDict[Bias, BiasAutomaton] = OrderedDict()
-        self._tries: OrderedDict[tuple[object, float], _Trie] = OrderedDict()
+        self._tries: OrderedDict[tuple[object, float], PhraseTrie] = OrderedDict()
 
     def automaton(self, bias: Bias | None) -> BiasAutomaton | None:
         """Returns the automaton of a bias, or None where there is nothing to lean towards."""
@@ -295,18 +198,18 @@ class BiasCache:
         self._automata.move_to_end(bias)
         return found
 
-    def _phrases(self, phrases: tuple[str, ...], per_letter: float) -> _Trie:
+    def _phrases(self, phrases: tuple[str, ...], per_letter: float) -> PhraseTrie:
         found = self._tries.get((phrases, per_letter))
         if found is None:
-            forms = [form for phrase in phrases for form in _spoken_forms(phrase)]
-            found = _keep(self._tries, (phrases, per_letter), _Trie(forms, per_letter, self._weights.most))
+            forms = [form for phrase in phrases for form in spoken_forms(phrase)]
+            found = _keep(self._tries, (phrases, per_letter), PhraseTrie(forms, per_letter, self._weights.most))
         return found
 
-    def _numerals(self, numerals: tuple[tuple[str, int], ...], per_letter: float) -> _Trie:
+    def _numerals(self, numerals: tuple[tuple[str, int], ...], per_letter: float) -> PhraseTrie:
         found = self._tries.get((numerals, per_letter))
         if found is None:
             forms = [(letters_of(word), count) for word, count in numerals]
-            found = _keep(self._tries, (numerals, per_letter), _Trie(forms, per_letter, self._weights.most))
+            found = _keep(self._tries, (numerals, per_letter), PhraseTrie(forms, per_letter, self._weights.most))
         return found
 
 

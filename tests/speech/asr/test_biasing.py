@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from app.speech.asr.beam import BeamDecoder, BeamSettings
-from app.speech.asr.biasing import BiasAutomaton, BiasCache, BiasWeights, letters_of
+from app.speech.asr.biasing import BiasAutomaton, BiasCache, BiasWeights
 from app.speech.asr.engine import Bias
 from app.speech.asr.features import FloatArray
 from app.speech.asr.ngrams import NgramModel, context_key
+from app.speech.asr.phrase_trie import letters_of
 from app.speech.asr.served import make_decoder
 
 pytestmark = pytest.mark.unit

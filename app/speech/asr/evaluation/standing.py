@@ -21,8 +21,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import tempfile
 import wave
 import zlib
 from collections.abc import Iterator
@@ -34,20 +32,19 @@ from typing import Any
 
 import numpy as np
 import yaml
-from scipy import signal
 
 from app.errors import ModelError
 
 from ..features import FloatArray
 from ..training.degrade import TelephoneChannel
-from ..training.synth import ShardMaker, load_recipe, trim
+from ..training.synth import ShardMaker, load_recipe
 from ..training.text import LANGUAGES, TelephoneText, TextSource, Utterance, is_speakable, normalise
+from . import festival
 
 RATE_HZ = 8000
 _SEED = 777
 _SLOTS = ("name", "city", "product")
 _OTHER_SPEECH_DB = (-22.0, -14.0)
-_FESTIVAL = {"hi": "voice_hindi_NSK_diphone", "te": "voice_telugu_NSK_diphone"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +140,7 @@ def recordings(recipe_path: Path, packs_dir: Path | None, per_set: int) -> Itera
         per_set: Utterances per language and set, at most.
 
     Raises:
-        ModelError: A word list is missing.
+        ModelError: A word list is missing, or Festival is installed without what its voices need.
     """
     recipe = load_recipe(recipe_path)
     drawer = _Drawer(recipe, packs_dir, per_set)
@@ -159,7 +156,7 @@ def recordings(recipe_path: Path, packs_dir: Path | None, per_set: int) -> Itera
     others = list(_voiced(unseen, [(said, {}) for said in sentences[:: max(1, len(sentences) // 8)]]))
     for made in _voiced(unseen, [(replace_kind(said, "after_other_speech"), {}) for said in sentences]):
         yield _after(made, rng.choice(others), rng)
-    yield from _festival([said for said in sentences if said.language in _FESTIVAL])
+    yield from _festival([said for said in sentences if said.language in festival.VOICES])
 
 
 def replace_kind(said: Utterance, kind: str) -> Utterance:
@@ -195,13 +192,14 @@ def _after(made: Recording, other: Recording, rng: random.Random) -> Recording:
 
 def _festival(sentences: list[Utterance]) -> Iterator[Recording]:
     """Voices sentences without Latin letters with Festival's diphone voices; nothing where they are not installed."""
-    if not _has_festival():
+    if not festival.is_installed():
         return
+    festival.require()
     channel = TelephoneChannel(np.random.default_rng(_SEED + 4))
     for said in sentences:
         if any("a" <= letter <= "z" for letter in said.text):
             continue
-        samples = _speak_with_festival(said)
+        samples = festival.speak(said.text, said.language)
         if len(samples) < 1500:
             continue
         narrow = channel.resample(samples, 16_000, 1.0)
@@ -210,37 +208,6 @@ def _festival(sentences: list[Utterance]) -> Iterator[Recording]:
         yield Recording(
             replace_kind(said, "festival"), call.samples, round(call.speech_start_seconds, 3), round(end, 3), {}
         )
-
-
-def _has_festival() -> bool:
-    voices = Path("/usr/share/festival/voices")
-    return Path("/usr/bin/festival").exists() and all(
-        (voices / path).exists() for path in ("hindi/hindi_NSK_diphone", "telugu/telugu_NSK_diphone")
-    )
-
-
-def _speak_with_festival(said: Utterance) -> FloatArray:
-    """Returns float32[n] at 16 kHz, trimmed to the speech; empty where Festival cannot read the text."""
-    with tempfile.TemporaryDirectory() as folder:
-        path, script = Path(folder) / "said.wav", Path(folder) / "said.scm"
-        script.write_text(
-            f"({_FESTIVAL[said.language]})\n(Parameter.set 'Int_Method 'DuffInt)\n"
-            "(Parameter.set 'Int_Target_Method 'DuffInt)\n"
-            f'(utt.save.wave (utt.synth (Utterance Text "{said.text}")) "{path}" \'riff)\n',
-            encoding="utf-8",
-        )
-        try:
-            subprocess.run(["/usr/bin/festival", "-b", str(script)], check=True, capture_output=True, timeout=60)
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-            return np.zeros(0, np.float32)
-        if not path.exists():
-            return np.zeros(0, np.float32)
-        with wave.open(str(path), "rb") as file:
-            rate_hz = file.getframerate()
-            samples = np.frombuffer(file.readframes(file.getnframes()), np.int16).astype(np.float32) / np.float32(32768)
-    if rate_hz != 16_000:
-        samples = np.asarray(signal.resample_poly(samples, 16_000, rate_hz), np.float32)
-    return trim(samples, 16_000)[0]
 
 
 def render(out_dir: Path, recipe_path: Path, packs_dir: Path | None = None, per_set: int = 40) -> Path:

@@ -17,7 +17,7 @@ from app.cli_asr import asr
 from app.config import Settings
 from app.errors import AppError, ModelError
 from app.language.loader import PackRegistry
-from app.speech.asr.evaluation import standing
+from app.speech.asr.evaluation import festival, standing
 from app.speech.asr.evaluation.decoders import measured
 from app.speech.asr.evaluation.material import read_items
 from app.speech.asr.evaluation.report import read_report
@@ -93,6 +93,15 @@ def test_words_tune_or_measure_never_both() -> None:
         assert not tuning & measuring
         assert tuning | measuring == set(standing.vocabulary(language))
         assert min(len(tuning), len(measuring)) > 15
+
+
+def test_a_festival_that_says_nothing_is_told_and_not_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(festival, "is_installed", lambda: True)
+    monkeypatch.setattr(festival, "speak", lambda text, language: np.zeros(0, np.float32))
+    with pytest.raises(ModelError, match="apt-get install festival-hi festival-te"):
+        list(standing._festival([Utterance("मेरा सामान", "hi", "unseen_template")]))
+    monkeypatch.setattr(festival, "is_installed", lambda: False)
+    assert list(standing._festival([Utterance("मेरा सामान", "hi", "unseen_template")])) == []
 
 
 def test_other_speech_comes_before_and_is_quieter() -> None:
