@@ -31,6 +31,7 @@ from whatsapp.windows import Windows
 
 _log = structlog.get_logger(__name__)
 _STRANDED = timedelta(seconds=60)
+_LEFT = frozenset({OutboxState.SENT, OutboxState.DELIVERED, OutboxState.READ, OutboxState.PLAYED})
 
 
 class Dispatcher:
@@ -263,7 +264,7 @@ class Dispatcher:
         row = await self._store.get(tenant_id, outbox_id)
         if row is None:
             return
-        await self._costs.note(row, at or self._clock.now())
+        await self._bill(row, at or self._clock.now())
         try:
             message = await self._conversations.message_of_outbox(tenant_id, outbox_id)
         except NotFound:
@@ -274,6 +275,14 @@ class Dispatcher:
             await self._conversations.note_provider_id(tenant_id, outbox_id, row.wamid)
         if wa_id is not None and wa_id.isdigit():
             await self._note_wa_id(row, wa_id)
+
+    async def _bill(self, row: OutboxRow, at: datetime) -> None:
+        """Keeps what a message cost; the first that left in time opens the free entry point of its customer."""
+        number, free = row.business_number, False
+        if number is not None and row.state in _LEFT:
+            point = await self._windows.entries.answered(row.tenant_id, number, row.phone, at)
+            free = point.is_free(at)
+        await self._costs.note(row, at, free_entry=free)
 
     async def _note_wa_id(self, row: OutboxRow, wa_id: str) -> None:
         conversation = await self._conversations.get(row.tenant_id, row.conversation_id)

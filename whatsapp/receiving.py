@@ -20,6 +20,7 @@ from app.conversations.models import (
 from app.conversations.service import ConversationService
 from app.errors import Conflict, NotFound
 from whatsapp.content import Change, Content, change_of, content_of, edited, emoji_of, opens_window
+from whatsapp.entry_point import referred
 from whatsapp.following import Following
 from whatsapp.media import MediaFetches
 from whatsapp.outbox import OutboxStore
@@ -72,6 +73,8 @@ class Receiving:
         )
         if opens_window(body):
             await self._windows.customer_wrote(tenant_id, item.phone_number_id, address, sent_at)
+            if (source := referred(body)) is not None:
+                await self._windows.entries.came(tenant_id, item.phone_number_id, address, sent_at, *source)
         new = _new(item, content, Direction.INBOUND, Author.CUSTOMER)
         message, _ = await self._conversations.append(conversation, new)
         if message.handled:

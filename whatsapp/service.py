@@ -9,7 +9,7 @@ from prometheus_client import Counter
 from app.compliance.models import ConsentChannel
 from app.compliance.suppression import Suppressions
 from app.conversations.models import Author, Channel, Conversation, Direction, MessageKind, NewMessage, Owner
-from app.conversations.ports import OutboxView
+from app.conversations.ports import FreeEntry, OutboxView
 from app.conversations.service import ConversationService
 from app.errors import AppError, Conflict, Unprocessable
 from app.kit.clock import Clock
@@ -243,6 +243,16 @@ class WhatsAppOutbox:
         if credentials is None:
             return None
         return (await self._windows.get(tenant_id, credentials.phone_number_id, phone)).expires_at
+
+    async def free_entry(self, tenant_id: str, phone: str, business_number: str | None = None) -> FreeEntry | None:
+        """Returns by which advertisement or button the contact came last; None: by none. It permits no free text."""
+        credentials = await self._sending(tenant_id, business_number)
+        if credentials is None:
+            return None
+        point = await self._windows.entries.get(tenant_id, credentials.phone_number_id, phone)
+        if point.came_at is None:
+            return None
+        return FreeEntry(point.source or "", point.source_id or "", point.came_at, point.answer_by, point.free_until)
 
     async def _sending(self, tenant_id: str, business_number: str | None) -> WhatsAppCredentials | None:
         """Returns the number that was written to, or the tenant's first where that one is not theirs any more."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from app.errors import Conflict, Unavailable
 from app.kit.clock import Clock
 from app.kit.mongo import Database, IndexSpec
+from whatsapp.entry_points import EntryPoints
 from whatsapp.window import Window, closed_by_meta, opened
 
 COLLECTION = "whatsapp_windows"
@@ -15,9 +16,14 @@ _ATTEMPTS = 10
 
 
 class Windows:
-    """Reads and moves windows; concurrent writers cannot shorten one."""
+    """Reads and moves windows; concurrent writers cannot shorten one.
+
+    Attributes:
+        entries: By which advertisements the same customers came; that opens no window.
+    """
 
     def __init__(self, database: Database, clock: Clock) -> None:
+        self.entries = EntryPoints(database, clock)
         self._database = database
         self._clock = clock
 

@@ -14,7 +14,14 @@ from app.conversations.doors import Expected, Read, Write, clock_of, conversatio
 from app.conversations.listing import UNASSIGNED, Wanted
 from app.conversations.message_schemas import MessageCreate, MessageView, VersionView
 from app.conversations.models import Conversation
-from app.conversations.schemas import CallSnapshotView, ContactView, ConversationDetail, ConversationView, WindowView
+from app.conversations.schemas import (
+    CallSnapshotView,
+    ContactView,
+    ConversationDetail,
+    ConversationView,
+    FreeEntryView,
+    WindowView,
+)
 from app.errors import FieldError, NotFound, Unprocessable
 from app.kit.idempotency import Outcome, RequiredIdempotencyKey
 from app.kit.pagination import Page, Paging
@@ -193,7 +200,14 @@ async def detail(request: Request, response: Response, conversation: Conversatio
     expires_at = await outbox_of(request).window_expires_at(
         conversation.tenant_id, conversation.address, conversation.business_number
     )
-    window = WindowView(open=expires_at is not None and clock.now() < expires_at, expires_at=expires_at)
+    entry = await outbox_of(request).free_entry(
+        conversation.tenant_id, conversation.address, conversation.business_number
+    )
+    window = WindowView(
+        open=expires_at is not None and clock.now() < expires_at,
+        expires_at=expires_at,
+        free_entry_point=FreeEntryView.of(entry) if entry is not None else None,
+    )
     response.headers["ETag"] = f'"{conversation.version}"'
     return ConversationDetail(
         **ConversationView.of(conversation).model_dump(),

@@ -63,6 +63,25 @@ class OutboxView:
     retry_of: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FreeEntry:
+    """A customer came by an advertisement or a button: Meta charges nothing for 72 hours from an answer within 24.
+
+    Attributes:
+        source: ad, post ... as Meta names it.
+        source_id: Meta's id of it.
+        came_at: When they came.
+        answer_by: Until when an answer opens it; None: it was answered.
+        free_until: Until when messages are free; None: not yet answered, or not in time.
+    """
+
+    source: str
+    source_id: str
+    came_at: datetime
+    answer_by: datetime | None
+    free_until: datetime | None
+
+
 class MessageOutbox(Protocol):
     """The durable queue of outbound WhatsApp messages. A repeated idempotency key returns the first row's id."""
 
@@ -141,6 +160,10 @@ class MessageOutbox(Protocol):
             phone: The contact's address.
             business_number: Towards which of the tenant's numbers; None: the first.
         """
+        ...
+
+    async def free_entry(self, tenant_id: str, phone: str, business_number: str | None = None) -> FreeEntry | None:
+        """Returns by what the contact came last, for billing; None: by nothing. It permits no free text."""
         ...
 
 

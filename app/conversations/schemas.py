@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, Field
 
 from app.conversations.models import CallSnapshot, Contact, Conversation, is_phone
+from app.conversations.ports import FreeEntry
 
 
 class ConversationView(BaseModel):
@@ -141,11 +142,33 @@ class CallSnapshotView(BaseModel):
         )
 
 
+class FreeEntryView(BaseModel):
+    """The customer came by an advertisement or button; an answer within 24 hours makes 72 hours free of charge."""
+
+    source: str = Field(description="As Meta names it.", examples=["ad"])
+    source_id: str = Field(examples=["120208123456"])
+    came_at: datetime
+    answer_by: datetime | None = Field(description="Until when an answer opens it; null: it was answered.")
+    free_until: datetime | None = Field(description="Until when messages are free; null: not opened.")
+
+    @classmethod
+    def of(cls, entry: FreeEntry) -> Self:
+        """Returns the wire form."""
+        return cls(
+            source=entry.source,
+            source_id=entry.source_id,
+            came_at=entry.came_at,
+            answer_by=entry.answer_by,
+            free_until=entry.free_until,
+        )
+
+
 class WindowView(BaseModel):
     """WhatsApp's 24-hour window: free text may be sent while it is open."""
 
     open: bool
     expires_at: datetime | None
+    free_entry_point: FreeEntryView | None = Field(description="For billing; it does not open the window.")
 
 
 class ConversationDetail(ConversationView):

@@ -67,7 +67,7 @@ async def test_reaches_the_phone_in_the_callers_language_and_the_agent_sees_the_
         "language": "hi-IN",
         "at_ms": 4200,
     }
-    assert view["whatsapp_window"] == {"open": False, "expires_at": None}
+    assert view["whatsapp_window"] == {"open": False, "expires_at": None, "free_entry_point": None}
     messages = await tenant.ok("GET", f"/v1/conversations/{result.conversation_id}/messages")
     assert [(m["direction"], m["language"], m["delivery"]["state"]) for m in messages["data"]] == [
         ("outbound", "hi-IN", "delivered")

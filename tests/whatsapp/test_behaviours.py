@@ -124,7 +124,21 @@ async def test_behaviour_10_a_free_entry_point_is_kept_for_billing_and_opens_not
     advert = {"source_type": "ad", "source_id": "120", "source_url": "https://fb.me/ad", "ctwa_clid": "clid"}
     house.graph.state.last_inbound[PHONE_NUMBER_ID, WA_ID] = datetime.now(UTC)
     await post(house, webhook({"messages": [{**text("wamid.T", "hi"), "referral": advert}]}))
+    raw = house.jobs.jobs.pop()
+    await house.services.ingest(house.brain).ingest(raw.payload["raw_id"])
+    [conversation] = (await tenant.ok("GET", "/v1/conversations"))["data"]
+
+    async def entry() -> dict[str, Any]:
+        shown = await tenant.ok("GET", f"/v1/conversations/{conversation['id']}")
+        return shown["whatsapp_window"]["free_entry_point"]  # type: ignore[no-any-return]
+
+    came = await entry()
+    assert (came["source"], came["source_id"], came["free_until"]) == ("ad", "120", None) and came["answer_by"]
     await house.work()
+    opened = await entry()
+    assert opened["answer_by"] is None and opened["free_until"] > came["answer_by"]
+    spent = await tenant.ok("GET", f"/v1/conversations/{conversation['id']}/whatsapp-costs")
+    assert spent["free_until"] == opened["free_until"]
     [row] = await rows(house, tenant)
     pricing = {"billable": False, "pricing_model": "PMP", "type": "free_entry_point", "category": "referral_conversion"}
     update = {"id": row["wamid"], "status": "read", "timestamp": "1795262400", "pricing": pricing}

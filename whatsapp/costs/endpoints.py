@@ -1,6 +1,6 @@
 """The doors to costs: the tenant's rates, the sums of a month and of a conversation."""
 
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -96,6 +96,12 @@ class CostList(BaseModel):
     data: list[TallyView]
 
 
+class ConversationCosts(CostList):
+    """The sums of one conversation, and until when its messages are free after an advertisement."""
+
+    free_until: datetime | None = Field(description="The end of the free entry point; null: there is none.")
+
+
 class MonthList(CostList):
     """The sums of one month."""
 
@@ -143,8 +149,14 @@ async def conversation_costs(
     conversation_id: str,
     subject: Annotated[AuthSubject, Depends(holding("conversations:read"))],
     ledger: Ledger,
-) -> CostList:
+) -> ConversationCosts:
     """Sums up what the messages of a conversation cost; each message shows its own as `delivery.cost`."""
-    await request.app.state.services.conversations.get(subject.tenant_id, conversation_id)
+    services = request.app.state.services
+    conversation = await services.conversations.get(subject.tenant_id, conversation_id)
+    entry = await services.whatsapp_outbox.free_entry(
+        subject.tenant_id, conversation.address, conversation.business_number
+    )
     sums = await ledger.of_conversation(subject.tenant_id, conversation_id)
-    return CostList(data=[TallyView.of(tally) for tally in sums])
+    return ConversationCosts(
+        data=[TallyView.of(tally) for tally in sums], free_until=entry.free_until if entry is not None else None
+    )

@@ -37,12 +37,13 @@ class Costs:
         self._database = database
         self._audit = audit
 
-    async def note(self, row: OutboxRow, at: datetime) -> None:
+    async def note(self, row: OutboxRow, at: datetime, *, free_entry: bool = False) -> None:
         """Keeps what a message cost, once; nothing before it was delivered, or where Meta told no pricing.
 
         Args:
             row: The message as it stands.
             at: Meta's time of the status.
+            free_entry: Whether it left within a free entry point; what Meta tells goes before it.
         """
         if row.state not in _BILLED or not row.pricing:
             return
@@ -51,7 +52,7 @@ class Costs:
         if await lines.find_one({"_id": identity}, []) is not None:
             return
         card = await self.rates(row.tenant_id)
-        cost = _cost_of(row.outbox_id, row.conversation_id, row.phone, row.pricing, card, at)
+        cost = _cost_of(row.outbox_id, row.conversation_id, row.phone, row.pricing, card, at, free_entry=free_entry)
         document = {
             "_id": identity,
             "outbox_id": cost.outbox_id,

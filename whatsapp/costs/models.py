@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 FREE: Final = 0
+FREE_ENTRY: Final = "free_entry_point"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,14 @@ class Tally:
 
 
 def cost_of(
-    outbox_id: str, conversation_id: str, phone: str, pricing: Mapping[str, Any], card: RateCard | None, at: datetime
+    outbox_id: str,
+    conversation_id: str,
+    phone: str,
+    pricing: Mapping[str, Any],
+    card: RateCard | None,
+    at: datetime,
+    *,
+    free_entry: bool = False,
 ) -> Cost:
     """Returns what a message cost.
 
@@ -93,8 +101,10 @@ def cost_of(
         pricing: As Meta told it with the status.
         card: The tenant's rates; None: none were given.
         at: Meta's time of the status.
+        free_entry: Whether it left within a free entry point; counts where Meta tells no type.
     """
-    category, kind = str(pricing.get("category") or "unknown").lower(), str(pricing.get("type") or "regular").lower()
+    category = str(pricing.get("category") or "unknown").lower()
+    kind = str(pricing.get("type") or (FREE_ENTRY if free_entry else "regular")).lower()
     told = pricing.get("billable")
     billable = told if isinstance(told, bool) else not kind.startswith("free")
     price = card.price(category, phone) if card is not None and billable else None
