@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 BUILD_TOOL := setuptools==84.2.1
 RUN_ARGS ?=
+PYTEST := $(BIN)/python -m pytest -q --reruns 1 -r afER
 
 .PHONY: help setup setup-nemo run test test-all lint check fix packs assets openapi client bench bench-asr bench-api bench-whatsapp clean
 
@@ -41,12 +42,12 @@ run: setup ## Start everything, seed a demo tenant, ring five times, stay up (ON
 	@$(BIN)/vaanisetu run $(if $(filter 1 yes true,$(ONCE)),--once) $(RUN_ARGS)
 
 test: $(VENV)/.tools ## Run the tests as CI does
-	@$(BIN)/python -m pytest -q -n 2 -m "not slow and not e2e"
-	@$(BIN)/python -m pytest -q -m "e2e and not slow"
+	@$(PYTEST) -n 2 -m "not slow and not e2e"
+	@$(PYTEST) -m "e2e and not slow"
 
 test-all: $(VENV)/.tools ## Run the slow tests too
-	@$(BIN)/python -m pytest -q -n 2 -m "not e2e"
-	@$(BIN)/python -m pytest -q -m e2e
+	@$(PYTEST) -n 2 -m "not e2e"
+	@$(PYTEST) -m e2e
 
 lint: $(VENV)/.tools ## Check style
 	@$(BIN)/ruff check .
