@@ -16,6 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from redis.exceptions import RedisError
 
 from app import __version__, api, events
+from app.call_stack import CallStack, open_call_stack
 from app.calls import endpoints as call_endpoints
 from app.config import Settings
 from app.console import mounting as console
@@ -37,7 +38,7 @@ from app.languages.speech import SpeechCoverage
 from app.rehearsal import endpoints as rehearsal_endpoints
 from app.rehearsal import replay_endpoints
 from app.rehearsal.service import Rehearsal
-from app.services import CallStack, Process, open_call_stack, open_process
+from app.services import Process, open_process
 from app.speech.asr.onnx_engine import STARTER_MODEL_DIR
 
 _OUR_SPANS_ONLY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}

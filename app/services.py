@@ -1,40 +1,27 @@
 """The composition root: connects the stores, builds the rooms from the bottom up, and takes everything down again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Container, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import structlog
-from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
+from prometheus_client import CollectorRegistry, ProcessCollector
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from app.agents.phone_numbers import PhoneNumberService
-from app.agents.service import AgentService
 from app.auth.limits import ApiLimits
-from app.calls.actions import CallActions
-from app.calls.closing import CLOSING_SECONDS
-from app.calls.observing import CallMetrics
-from app.calls.ports import CarrierAccount
-from app.calls.service import CallService
 from app.calls.sweep import CALL_SWEEP, CallSweep
-from app.calls.thinking import Thinker
 from app.calls.transcripts import CallTranscripts
 from app.config import Settings
-from app.conversations.service import ConversationService
 from app.conversations.standing import WhatsAppStandings
-from app.dialogue.agents import NOBODY, AgentSetup, Caller, ChannelKind
-from app.dialogue.turn import AgentProfile, WhatsAppStanding
-from app.errors import ConfigError, NotFound, StageError
-from app.flows.service import FlowService
+from app.errors import ConfigError
 from app.indexes import INDEXES
-from app.integrations.agent_tools import ToolFactory
+from app.integrations.directory import ConfiguredAgents
 from app.integrations.flow_facts import flow_facts
-from app.integrations.second_opinion import SecondOpinions
 from app.intents.minds import OwnMinds
 from app.intents.service import TRAIN as TRAIN_INTENTS
 from app.intents.service import IntentService
@@ -48,99 +35,16 @@ from app.kit.redis_client import open_redis
 from app.kit.sealed import SealedText
 from app.kit.signals import Signals
 from app.language.loader import PackRegistry
-from app.language.packs import Pack
 from app.languages.mind import LiveMind, LivePacks, Mind, make_mind
 from app.languages.reload import PackReloads
-from app.nlu.insight import Insight
-from app.onboarding.doorway import Doorway
 from app.rehearsal.replays import REPLAY, ReplayService
 from app.rooms import Services, build
 from app.shipped import Shipped
-from app.speech.asr.checkpoint.coverage import check_hearing
-from app.speech.ear import Ears
-from app.speech.metrics import SpeechMetrics
-from app.speech.mouth import Mouth
-from app.speech.seat import HearingOptions
-from app.telephony.media import MediaEndpoint
-from app.telephony.metrics import TelephonyMetrics
-from app.telephony.rest import PlivoCallControl, PlivoClients
-from app.telephony.tokens import Announcements, StreamTokens, TransferTargets
-from app.telephony.webhooks import CarrierUrls, PlivoWebhooks
 from whatsapp.brain import DialogueBrain
 from whatsapp.pacing import Pacing
 
 IDEMPOTENCY_SWEEP: Final = "idempotency.sweep"
 _log = structlog.get_logger("services")
-
-
-class ConfiguredAgents:
-    """Implements `AgentDirectory` on what tenants configured, within the languages whose packs serve."""
-
-    def __init__(
-        self,
-        agents: AgentService,
-        tools: ToolFactory,
-        conversations: ConversationService,
-        packs: Mapping[str, Pack],
-        flows: FlowService,
-        opinions: SecondOpinions,
-        minds: OwnMinds,
-        numbers: PhoneNumberService,
-        standings: WhatsAppStandings,
-    ) -> None:
-        self._numbers = numbers
-        self._standings = standings
-        self._packs = packs
-        self._flows = flows
-        self._opinions = opinions
-        self._minds = minds
-        self._agents = agents
-        self._tools = tools
-        self._conversations = conversations
-
-    async def setup(self, tenant_id: str, agent_id: str, caller: Caller = NOBODY) -> AgentSetup:
-        """Returns the agent that answers, with its tools; see `AgentDirectory`."""
-        agent = await self._agents.get(tenant_id, agent_id)
-        rung = await self._numbers.of_tenant(tenant_id, caller.dialled) if caller.dialled else None
-        profile = agent.profile() if rung is None else rung.spoken(agent.profile())
-        profile = spoken_now(profile, self._packs)
-        flows = await self._flows.serving(tenant_id, agent.flow_set, profile.languages)
-        profile = replace(profile, flows=flows, whatsapp=await self._standing(tenant_id, caller))
-        understander, own = await self._minds.of(tenant_id, agent_id)
-        insight = Insight(understander, await self._opinions.of(agent, own))
-        return AgentSetup(profile, await self._tools.tools_of(agent, caller), agent.recording, insight)
-
-    async def _standing(self, tenant_id: str, caller: Caller) -> WhatsAppStanding:
-        """Returns whether the caller may be written to; who writes to us may be answered where they write."""
-        if caller == NOBODY:
-            return WhatsAppStanding.UNASKED
-        if caller.kind is ChannelKind.CHAT:
-            return WhatsAppStanding.AGREED
-        return await self._standings.of(tenant_id, caller.number)
-
-    def expect(self, setup: AgentSetup) -> None:
-        """Begins to ask the tenant's system who rings."""
-        self._tools.expect(setup.tools)
-
-    async def language_for(self, tenant_id: str, contact_number: str, profile: AgentProfile) -> str:
-        """Returns the contact's own language if the agent speaks it, else the agent's default."""
-        contact = await self._conversations.find_contact(tenant_id, contact_number)
-        known = contact.language if contact is not None else None
-        return known if known is not None and known in profile.languages else profile.default_language
-
-
-def spoken_now(profile: AgentProfile, packs: Container[str]) -> AgentProfile:
-    """Returns the profile without the languages whose packs did not load; the rest of the agent goes on.
-
-    Raises:
-        NotFound: None is left.
-    """
-    languages = tuple(tag for tag in profile.languages if tag in packs)
-    if not languages:
-        detail = f"no language pack serves {', '.join(profile.languages)}; `vaanisetu packs validate` says why"
-        raise NotFound(detail, code="language_not_found")
-    default = profile.default_language if profile.default_language in languages else languages[0]
-    return replace(profile, languages=languages, default_language=default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,18 +72,6 @@ class Process:
             TRAIN_INTENTS: self.intents.train,
             REPLAY: self.replays.run,
         }
-
-
-@dataclass(frozen=True, slots=True)
-class CallStack:
-    """What only the process that carries calls has."""
-
-    calls: CallService
-    ears: Ears
-    mouth: Mouth
-    media: MediaEndpoint
-    webhooks: PlivoWebhooks
-    metrics: CollectorRegistry
 
 
 async def preflight(settings: Settings) -> None:
@@ -281,7 +173,7 @@ async def open_process(settings: Settings) -> AsyncIterator[Process]:
         reloads.follow(partial(_renew_brain, brain))
         exits.push_async_callback(reloads.close)
         listening = asyncio.create_task(reloads.listen(), name="packs.listen")
-        exits.push_async_callback(_ended, listening)
+        exits.push_async_callback(ended, listening)
         yield Process(settings, rooms, mind, reloads, agents, brain, redis, metrics, intents, replays)
 
 
@@ -301,125 +193,11 @@ def _load_mind(settings: Settings, models_dir: Path, make: Callable[[PackRegistr
     return make(PackRegistry.open(settings.packs_dir), models_dir)
 
 
-async def _ended(task: asyncio.Task[None]) -> None:
+async def ended(task: asyncio.Task[None]) -> None:
+    """Cancels a task and waits until it is gone."""
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
 async def _renew_brain(brain: DialogueBrain, mind: Mind) -> None:
     brain.think_with(mind.understander, mind.dialogue)
-
-
-@asynccontextmanager
-async def open_call_stack(process: Process) -> AsyncIterator[CallStack]:
-    """Builds what carries calls and starts the speech workers; at the end every call is ended.
-
-    Raises:
-        ConfigError: The recogniser cannot be used as configured.
-        ModelError: The recogniser cannot write a loaded language.
-        SpeechWorkerLost: A speech worker did not start.
-    """
-    settings, rooms, mind = process.settings, process.rooms, process.mind.current
-    metrics = process.metrics
-    speech = SpeechMetrics(metrics)
-    await asyncio.to_thread(check_hearing, settings.asr_model, settings.asr_models, mind.registry.packs)
-    ears = Ears(_hearing(settings), speech)
-    mouth = Mouth(speech)
-    thinker = Thinker(mind.registry, mind.understander, mind.dialogue, mouth)
-    clients = PlivoClients(settings.plivo_api_url)
-    async with AsyncExitStack() as exits:
-        exits.callback(clients.close)
-        exits.push_async_callback(mouth.close)
-        exits.push_async_callback(ears.close)
-        exits.callback(thinker.close)
-        await asyncio.gather(ears.start(), mouth.start())
-        await thinker.start()
-        figures = CallMetrics()
-        figures.register(metrics)
-        calls = _call_service(process, ears, thinker, figures)
-        process.reloads.follow(partial(_renew_calls, calls, thinker))
-        counters = TelephonyMetrics(metrics)
-        Gauge("vaanisetu_calls_live", "Live calls", registry=metrics).set_function(lambda: calls.live.count)
-        slots = Gauge("vaanisetu_speech_slots_open", "Calls that the listening worker serves", registry=metrics)
-        slots.set_function(lambda: ears.open_count)
-        urls = CarrierUrls(settings.public_url)
-        tokens = StreamTokens(process.redis, max_call_seconds=settings.max_call_seconds)
-        transfers = TransferTargets(process.redis)
-        limit = settings.max_call_seconds
-        control = PlivoCallControl(
-            registry=calls, clients=clients, transfers=transfers, urls=urls, max_call_seconds=limit
-        )
-        media = MediaEndpoint(tokens=tokens, live_calls=calls.live, control=control, metrics=counters)
-        webhooks = PlivoWebhooks(
-            urls=urls,
-            numbers=rooms.numbers,
-            registry=calls,
-            tokens=tokens,
-            transfers=transfers,
-            announcements=Announcements(process.redis),
-            speak=lambda said: mouth.speak(said.text, thinker.voice(said.language)),
-            metrics=counters,
-            max_call_seconds=limit,
-            require_signatures=settings.require_signatures,
-            admission=Doorway(rooms.agents, rooms.lifecycle, rooms.allowance, rooms.packs),
-        )
-        if calls.watch is not None:
-            watching = asyncio.create_task(calls.watch.run(), name="kill-switch-watch")
-            exits.callback(watching.cancel)
-        replaying = asyncio.create_task(calls.closing.run(), name="call-spool")
-        exits.push_async_callback(_ended, replaying)
-        exits.push_async_callback(calls.live.drain, 0.0, CLOSING_SECONDS + 2)
-        exits.callback(media.shut_down)
-        yield CallStack(calls, ears, mouth, media, webhooks, metrics)
-
-
-def _hearing(settings: Settings) -> HearingOptions:
-    return HearingOptions(
-        capacity=settings.max_calls,
-        engine=settings.asr_engine,
-        model=settings.asr_model,
-        models=settings.asr_models,
-        device=settings.asr_device,
-        threads=settings.speech_threads,
-        workers=settings.listen_workers,
-        max_batch=settings.asr_max_batch,
-        max_wait_ms=settings.asr_max_wait_ms,
-    )
-
-
-async def _renew_calls(calls: CallService, first: Thinker, mind: Mind) -> None:
-    """Gives new calls the new mind, with the sentences that must sound in any case already spoken."""
-    thinker = first.successor(mind.registry, mind.understander, mind.dialogue)
-    try:
-        await thinker.start()
-    except StageError as error:
-        _log.warning("packs.sentences_not_prepared", code=error.code)
-    calls.think_with(thinker)
-
-
-def _call_service(process: Process, ears: Ears, thinker: Thinker, figures: CallMetrics) -> CallService:
-    rooms, settings = process.rooms, process.settings
-
-    async def account_of(tenant_id: str) -> CarrierAccount | None:
-        account = await rooms.credentials.plivo(tenant_id)
-        return None if account is None else CarrierAccount(account.auth_id, account.auth_token)
-
-    return CallService(
-        database=rooms.database,
-        clock=rooms.clock,
-        ears=ears,
-        thinker=thinker,
-        agents=process.agents,
-        actions=CallActions(rooms.handoff, rooms.suppressions, rooms.conversations, rooms.consents),
-        vault=rooms.vault,
-        signals=Signals(process.redis),
-        webhooks=rooms.webhooks,
-        kill_switches=rooms.kill_switches,
-        audit=rooms.audit,
-        outbound=rooms.outbound_rooms.dialling,
-        recordings_dir=settings.data_dir / "recordings",
-        max_call_seconds=settings.max_call_seconds,
-        account_of=account_of,
-        metrics=figures,
-        most_of_a_tenant=settings.tenant_calls or max(1, settings.max_calls * 4 // 5),
-    )

@@ -2,8 +2,8 @@
 
 It is a price and no permission: what may be sent is the window's matter alone (`window.py`).
 
-Source: Meta, "Pricing": a user who messages by a Click to WhatsApp ad or a call-to-action button and is answered within 24
-hours opens a free entry point; all messages are free for 72 hours from the answer.
+Source: Meta, "Pricing": a user who messages by a Click to WhatsApp ad or a call-to-action button and is answered within
+24 hours opens a free entry point; all messages are free for 72 hours from the answer.
 """
 
 from collections.abc import Mapping

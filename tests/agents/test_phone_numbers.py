@@ -13,8 +13,8 @@ from app.calls.models import Call, CallStatus
 from app.compliance.calling_rules import CallPurpose
 from app.conversations.standing import WhatsAppStandings
 from app.dialogue.agents import Caller
+from app.integrations.directory import ConfiguredAgents
 from app.kit.clock import SystemClock
-from app.services import ConfiguredAgents
 from tests.house import House, TenantDoor
 
 pytestmark = pytest.mark.integration

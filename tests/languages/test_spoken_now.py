@@ -4,7 +4,7 @@ import pytest
 
 from app.dialogue.turn import AgentProfile
 from app.errors import NotFound
-from app.services import spoken_now
+from app.integrations.directory import spoken_now
 
 pytestmark = pytest.mark.unit
 

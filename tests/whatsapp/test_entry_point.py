@@ -1,4 +1,4 @@
-"""The free entry point by hypothesis: 72 hours from an answer in time, whatever the order of webhooks; never a window."""
+"""The free entry point by hypothesis: 72 hours from an answer in time in whatever order; never a window."""
 
 from datetime import UTC, datetime, timedelta
 
