@@ -51,6 +51,7 @@ from app.language.packs import Pack
 from app.language.redaction import Redactor
 from app.onboarding.readiness import Readiness
 from app.onboarding.sign_ups import SignUps
+from app.onboarding.test_rings import TestRings
 from app.outbound.missed import MissedCalls
 from app.outbound.rooms import OutboundRooms, make_outbound
 from app.outbound.service import OutboundService
@@ -124,6 +125,7 @@ class Services:
     phone_numbers: PhoneNumberService
     lifecycle: Lifecycle
     readiness: Readiness
+    test_rings: TestRings
     numbers: NumberDirectory
     flows: FlowService
     tools: ToolFactory
@@ -377,6 +379,7 @@ def build(
         agents=agents,
         flows=flows,
         lifecycle=lifecycle,
+        test_rings=TestRings(database, agents, lifecycle, consents, outbound_rooms.service, topics, clock),
         readiness=Readiness(agents, phone_numbers, credentials, flows, switches, lifecycle, packs),
         phone_numbers=phone_numbers,
         numbers=NumberDirectory(phone_numbers, credentials),

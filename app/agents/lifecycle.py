@@ -12,6 +12,7 @@ from app.kit.mongo import Database
 
 COLLECTION: Final = "agent_states"
 TEST_CALLS_FOR: Final = timedelta(minutes=15)
+PROVEN_FOR: Final = timedelta(days=30)
 _MOST_TESTERS: Final = 10
 _MOST: Final = 10_000
 
@@ -31,6 +32,21 @@ class Standing:
     state: AgentState = AgentState.DRAFT
     changed_at: datetime | None = None
     changed_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tester:
+    """Somebody who tries an agent, known by a hash of their number.
+
+    Attributes:
+        since: From when on test calls were expected of them (aware UTC).
+        until: Until when (aware UTC).
+        proven_at: When such a call last came; None: not known.
+    """
+
+    since: datetime
+    until: datetime
+    proven_at: datetime | None = None
 
 
 class Lifecycle:
@@ -70,14 +86,29 @@ class Lifecycle:
         await self._audit.record(tenant_id, actor, f"agent.{state.value}", agent_id, {"before": before.state.value})
         return standing
 
-    async def expect_test(self, tenant_id: str, actor: str, agent_id: str, number: str) -> datetime:
-        """Lets calls from a number (E.164) through to an agent that is not live; returns until when (aware UTC)."""
+    async def expect_test(
+        self, tenant_id: str, actor: str, agent_id: str, number: str, *, proven_at: datetime | None = None
+    ) -> datetime:
+        """Lets calls with a number through to an agent that is not live.
+
+        Args:
+            tenant_id: Whose agent.
+            actor: Who asks.
+            agent_id: Which.
+            number: The tester's, E.164.
+            proven_at: When a test call came from it (aware UTC), if that is known.
+
+        Returns:
+            Until when (aware UTC).
+        """
         now, mark = self._clock.now(), self._mark(agent_id, number)
         until = now + TEST_CALLS_FOR
         known = _testers(await self._find(tenant_id, agent_id))
-        kept = {other: by for other, by in known.items() if by > now and other != mark}
-        latest = dict(sorted(kept.items(), key=lambda entry: entry[1])[-(_MOST_TESTERS - 1) :])
-        rows = [{"mark": other, "until": by} for other, by in {**latest, mark: until}.items()]
+        before = known.pop(mark, None)
+        proven_at = proven_at or (before.proven_at if before is not None else None)
+        kept = {other: tester for other, tester in known.items() if tester.until > now - PROVEN_FOR}
+        latest = dict(sorted(kept.items(), key=lambda entry: entry[1].until)[-(_MOST_TESTERS - 1) :])
+        rows = [_row(other, tester) for other, tester in {**latest, mark: Tester(now, until, proven_at)}.items()]
         collection = self._database.tenant(tenant_id).collection(COLLECTION)
         await collection.update_one({"_id": agent_id}, {"$set": {"testers": rows}}, upsert=True)
         await self._audit.record(tenant_id, actor, "agent.test_call_expected", agent_id, {"until": until.isoformat()})
@@ -88,8 +119,12 @@ class Lifecycle:
         found = await self._find(tenant_id, agent_id)
         if _standing(found).state is AgentState.LIVE:
             return True
-        until = _testers(found).get(self._mark(agent_id, caller))
-        return until is not None and self._clock.now() < until
+        tester = _testers(found).get(self._mark(agent_id, caller))
+        return tester is not None and self._clock.now() < tester.until
+
+    async def tester(self, tenant_id: str, agent_id: str, number: str) -> Tester | None:
+        """Returns who tries an agent from a number (E.164), or None."""
+        return _testers(await self._find(tenant_id, agent_id)).get(self._mark(agent_id, number))
 
     async def forget(self, tenant_id: str, agent_id: str) -> None:
         """Drops what is known of an agent that was deleted."""
@@ -108,6 +143,13 @@ def _standing(document: Mapping[str, Any] | None) -> Standing:
     return Standing(AgentState(document["state"]), document["changed_at"], document["changed_by"])
 
 
-def _testers(document: Mapping[str, Any] | None) -> dict[str, datetime]:
+def _testers(document: Mapping[str, Any] | None) -> dict[str, Tester]:
     rows = document.get("testers", []) if document is not None else []
-    return {row["mark"]: row["until"] for row in rows}
+    return {
+        row["mark"]: Tester(row.get("since", row["until"] - TEST_CALLS_FOR), row["until"], row.get("proven_at"))
+        for row in rows
+    }
+
+
+def _row(mark: str, tester: Tester) -> dict[str, Any]:
+    return {"mark": mark, "since": tester.since, "until": tester.until, "proven_at": tester.proven_at}

@@ -12,21 +12,25 @@ from app.auth.guard import holding
 from app.auth.models import AuthSubject
 from app.auth.replay import respond
 from app.errors import Conflict, FieldError
-from app.kit.idempotency import IdempotencyKey, Outcome
+from app.kit.idempotency import IdempotencyKey, Outcome, RequiredIdempotencyKey
 from app.kit.problem import responses
 from app.kit.wiring import service
 from app.onboarding.readiness import Readiness
-from app.onboarding.schemas import AgentStateView, OnboardingView, TestCallCreate, TestCallView
+from app.onboarding.schemas import AgentStateView, OnboardingView, TestCallCreate, TestCallView, TestRingCreate
+from app.onboarding.test_rings import TestRings
+from app.outbound.schemas import OutboundCallView
 
 router = APIRouter(tags=["onboarding"], responses=responses(401, 403, 422, 429, 503))
 
 ReadTenant = Annotated[AuthSubject, Depends(holding("tenant:read"))]
 ReadAgents = Annotated[AuthSubject, Depends(holding("agents:read"))]
 WriteAgents = Annotated[AuthSubject, Depends(holding("agents:write"))]
+WriteCalls = Annotated[AuthSubject, Depends(holding("calls:write"))]
 Ready = Annotated[Readiness, Depends(service("readiness", Readiness))]
 _agents = service("agents", AgentService)
 _numbers = service("phone_numbers", PhoneNumberService)
 _lifecycle = service("lifecycle", Lifecycle)
+_test_rings = service("test_rings", TestRings)
 
 
 @router.get("/onboarding", operation_id="get_onboarding", summary="Say what is done and what is missing")
@@ -108,5 +112,29 @@ async def expect_test_call(
             raise Conflict("there is no number to ring", code="no_number", errors=[place])
         until = await _lifecycle(request).expect_test(tenant_id, subject.key_id, agent_id, body.from_number)
         return Outcome(201, TestCallView(ring=[number], expires_at=until).model_dump(mode="json"))
+
+    return await respond(request, subject.tenant_id, idempotency_key, act)
+
+
+@router.post(
+    "/agents/{agent_id}/test-rings",
+    operation_id="ring_tester",
+    summary="Have the agent ring a tester",
+    status_code=201,
+    response_model=OutboundCallView,
+    responses=responses(404, 409),
+)
+async def ring_tester(
+    request: Request, subject: WriteCalls, agent_id: str, body: TestRingCreate, idempotency_key: RequiredIdempotencyKey
+) -> JSONResponse:
+    """Queues a call to a phone from which an expected test call came within 30 days, also by an agent that is not live.
+
+    It goes through the gate as every call out, calling hours and opt-outs included; asking for tests is its consent.
+    """
+
+    async def act() -> Outcome:
+        rings = _test_rings(request)
+        call = await rings.ring(subject.tenant_id, subject.key_id, agent_id, body.to_number, body.language)
+        return Outcome(201, OutboundCallView.of(call).model_dump(mode="json"))
 
     return await respond(request, subject.tenant_id, idempotency_key, act)

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.agents.lifecycle import AgentState, Standing
 from app.agents.schemas import E164
+from app.auth.schemas import LanguageTag
 from app.onboarding.readiness import AgentReadiness, Gap, Progress, Step
 
 
@@ -88,6 +89,16 @@ class TestCallCreate(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     from_number: E164 = Field(examples=["+919812345678"])
+
+
+class TestRingCreate(BaseModel):
+    """Whom the agent is to ring for a test."""
+
+    __test__ = False
+    model_config = ConfigDict(extra="forbid")
+
+    to_number: E164 = Field(description="A phone from which the agent was tried.", examples=["+919812345678"])
+    language: LanguageTag | None = Field(default=None, description="Of the opening; null: the agent's default.")
 
 
 class TestCallView(BaseModel):

@@ -64,6 +64,7 @@ class Line:
     exchange: Exchange
     rooms: OutboundRooms
     placed: int = 0
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def body(self, **changes: Any) -> dict[str, Any]:
         base = {
