@@ -19,6 +19,7 @@ from app.tenants.models import WhatsAppCredentials
 from whatsapp.costs.ledger import Costs
 from whatsapp.failures import Failure, Remedy
 from whatsapp.holds import Holds
+from whatsapp.marketing import MarketingConsent
 from whatsapp.models import Kind, OutboxRow
 from whatsapp.outbox import OutboxStore
 from whatsapp.outgoing import OutgoingFiles
@@ -26,6 +27,7 @@ from whatsapp.pacing import Pacing
 from whatsapp.sender import Accepted, GraphSender, NotSent, OutcomeUnknown
 from whatsapp.service import DISPATCH, WhatsAppOutbox, outbound_message
 from whatsapp.templates.components import message_components, rendered
+from whatsapp.templates.models import Template
 from whatsapp.templates.standing import Templates
 from whatsapp.windows import Windows
 
@@ -62,6 +64,7 @@ class Dispatcher:
         self._conversations = conversations
         self._credentials = credentials
         self._suppressions = suppressions
+        self._marketing = MarketingConsent(suppressions, conversations)
         self._templates = templates
         self._costs = costs
         self._holds = holds
@@ -185,6 +188,7 @@ class Dispatcher:
         while True:
             choice = await self._templates.choose(row, credentials.business_account_id, refused)
             facts, version = choice.template.facts, choice.version
+            await self._check_marketing(row, choice.template)
             text = rendered(facts, version.values)
             await self._store.trying(row, version.language, text, facts.name)
             try:
@@ -201,6 +205,12 @@ class Dispatcher:
                     raise
                 await self._templates.refused_by_meta(choice.template, error.failure)
                 refused[choice.key] = error.failure
+
+    async def _check_marketing(self, row: OutboxRow, template: Template) -> None:
+        try:
+            await self._marketing.check(row.tenant_id, row.conversation_id, row.phone, template)
+        except Conflict as error:
+            raise NotSent(error.detail, Failure(0, Remedy.REFUSE, error.code)) from error
 
     async def _refused(self, row: OutboxRow, credentials: WhatsAppCredentials, failure: Failure) -> None:
         if row.attempts <= len(failure.pauses_seconds):
@@ -231,7 +241,8 @@ class Dispatcher:
             await self._conversations.note_contact(row.tenant_id, conversation.contact_id, whatsapp=Reach.NO)
         elif failure.remedy is Remedy.NO_MARKETING:
             evidence = {"source": "meta", "code": failure.code, "outbox_id": row.outbox_id}
-            await self._suppressions.no_marketing(row.tenant_id, row.phone, ConsentChannel.WHATSAPP, evidence)
+            for address in await self._marketing.addresses(row.tenant_id, row.conversation_id, row.phone):
+                await self._suppressions.no_marketing(row.tenant_id, address, ConsentChannel.WHATSAPP, evidence)
         elif failure.remedy in (Remedy.ALERT, Remedy.FREEZE):
             _log.error(
                 "whatsapp.account_needs_attention", tenant_id=row.tenant_id, code=failure.code, name=failure.name

@@ -18,6 +18,7 @@ from app.language.packs import Pack
 from app.tenants.credentials import CredentialService
 from app.tenants.models import WhatsAppCredentials
 from whatsapp.costs.ledger import Costs
+from whatsapp.marketing import MarketingConsent
 from whatsapp.models import Kind, OutboundFile, OutboxRow, TemplateVersion
 from whatsapp.outbox import OutboxStore
 from whatsapp.templates.components import rendered
@@ -49,6 +50,7 @@ class WhatsAppOutbox:
         self._credentials = credentials
         self._suppressions = suppressions
         self._conversations = conversations
+        self._marketing = MarketingConsent(suppressions, conversations)
         self._packs = packs
         self._door = door
         self._costs = costs
@@ -75,8 +77,8 @@ class WhatsAppOutbox:
         """Stores a template message and enqueues its dispatch; a person's is shown at once, before Meta took it.
 
         Raises:
-            Conflict: The person opted out (`opted_out`), or no template may be sent (`template_not_approved`): a bot's
-                conversation then goes to a person.
+            Conflict: The person opted out (`opted_out`), wants no marketing (`opted_out_at_meta`, `no_consent`), or no
+                template may be sent (`template_not_approved`): a bot's conversation then goes to a person.
             Unprocessable: The parameters do not fit the template of a language.
         """
         if await self._suppressions.is_suppressed(
@@ -90,6 +92,13 @@ class WhatsAppOutbox:
         if known is not None:
             return await self._enqueued(known)
         choice = await self._choice(conversation, name, versions, author)
+        try:
+            await self._marketing.check(
+                conversation.tenant_id, conversation.conversation_id, conversation.address, choice.template
+            )
+        except Conflict as error:
+            self.refusals.labels(error.code).inc()
+            raise
         row, _ = await self._store.add(
             conversation.tenant_id,
             conversation.conversation_id,

@@ -5,7 +5,7 @@ from typing import Any
 
 from app.audit.log import AuditLog
 from app.compliance.consent import ConsentLedger
-from app.compliance.models import ConsentChannel, Decision, Purpose, Suppression
+from app.compliance.models import ConsentChannel, ConsentEntry, Decision, Purpose, Suppression
 from app.errors import Conflict
 from app.kit.clock import Clock
 from app.kit.mongo import Database, IndexSpec
@@ -102,6 +102,24 @@ class Suppressions:
             tenant_id, phone, channel, Purpose.MARKETING, Decision.WITHDRAWN, evidence=evidence, language=language
         )
         return True
+
+    async def marketing(
+        self, tenant_id: str, identities: Sequence[str], channel: ConsentChannel
+    ) -> ConsentEntry | None:
+        """Returns what holds for marketing to a person: a withdrawal under any of their addresses, else a grant.
+
+        Args:
+            tenant_id: Who would write.
+            identities: Every address of the person.
+            channel: Where.
+
+        Returns:
+            The line of the ledger; None: they never agreed, or what they agreed to has run out.
+        """
+        found = [await self._ledger.latest(tenant_id, one, channel, Purpose.MARKETING) for one in identities]
+        told = [entry for entry in found if entry is not None]
+        withdrawn = next((entry for entry in told if entry.decision is Decision.WITHDRAWN), None)
+        return withdrawn or next((entry for entry in told if entry.holds_at(self._clock.now())), None)
 
     async def share(self, tenant_id: str, addresses: Sequence[str]) -> None:
         """Extends the opt-outs of one address to the others, as they turned out to be of one person."""
