@@ -17,6 +17,7 @@ from app.kit.jobs import MAX_DELAY_SECONDS, Jobs
 from app.tenants.credentials import CredentialService
 from app.tenants.models import WhatsAppCredentials
 from whatsapp.costs.ledger import Costs
+from whatsapp.entry_point import EntryPoint
 from whatsapp.failures import Failure, Remedy
 from whatsapp.holds import Holds
 from whatsapp.marketing import MarketingConsent
@@ -25,10 +26,11 @@ from whatsapp.outbox import OutboxStore
 from whatsapp.outgoing import OutgoingFiles
 from whatsapp.pacing import Pacing
 from whatsapp.sender import Accepted, GraphSender, NotSent, OutcomeUnknown
-from whatsapp.service import DISPATCH, WhatsAppOutbox, outbound_message
+from whatsapp.service import DISPATCH, WhatsAppOutbox
 from whatsapp.templates.components import message_components, rendered
 from whatsapp.templates.models import Template
 from whatsapp.templates.standing import Templates
+from whatsapp.viewing import outbound_message
 from whatsapp.windows import Windows
 
 _log = structlog.get_logger(__name__)
@@ -109,9 +111,8 @@ class Dispatcher:
         if hold is not None and hold.until is not None:
             left = math.ceil((hold.until - self._clock.now()).total_seconds())
             return max(1, min(left, MAX_DELAY_SECONDS))
-        if self._pacing is None:
-            return 0
-        return await self._pacing.pause_seconds(row.tenant_id, credentials.phone_number_id, row.phone)
+        number, pacing = credentials.phone_number_id, self._pacing
+        return await pacing.pause_seconds(row.tenant_id, number, row.phone) if pacing is not None else 0
 
     async def _carry(self, row: OutboxRow) -> None:
         tenant_id, outbox_id = row.tenant_id, row.outbox_id
@@ -289,11 +290,10 @@ class Dispatcher:
 
     async def _bill(self, row: OutboxRow, at: datetime) -> None:
         """Keeps what a message cost; the first that left in time opens the free entry point of its customer."""
-        number, free = row.business_number, False
-        if number is not None and row.state in _LEFT:
-            point = await self._windows.entries.answered(row.tenant_id, number, row.phone, at)
-            free = point.is_free(at)
-        await self._costs.note(row, at, free_entry=free)
+        point = EntryPoint()
+        if row.business_number is not None and row.state in _LEFT:
+            point = await self._windows.entries.answered(row.tenant_id, row.business_number, row.phone, at)
+        await self._costs.note(row, at, free_entry=point.is_free(at))
 
     async def _note_wa_id(self, row: OutboxRow, wa_id: str) -> None:
         conversation = await self._conversations.get(row.tenant_id, row.conversation_id)

@@ -1,7 +1,9 @@
-"""How far an outbound message got, as other rooms see it: with the failure in words, and what it cost."""
+"""An outbound row as other rooms see it: its message, how far it got, the failure in words, and what it cost."""
 
 from collections.abc import Mapping
+from datetime import datetime
 
+from app.conversations.models import Channel, Conversation, Direction, MessageKind, NewMessage
 from app.conversations.ports import MessageCost, OutboxView
 from app.language.packs import Pack
 from whatsapp.costs.models import Cost
@@ -32,4 +34,24 @@ def view_of(row: OutboxRow, cost: Cost | None, packs: Mapping[str, Pack]) -> Out
         template=row.template_sent,
         cost=billed,
         retry_of=row.retry_of,
+    )
+
+
+def outbound_message(row: OutboxRow, conversation: Conversation, at: datetime) -> NewMessage:
+    """Returns the message of a row; at most one message exists per row."""
+    kind, media, text = MessageKind.TEXT, None, row.text
+    if row.file is not None:
+        kind, media, text = row.file.kind, row.file.media, f"[{row.file.kind}] {row.text}".rstrip()
+    return NewMessage(
+        channel=Channel.WHATSAPP,
+        direction=Direction.OUTBOUND,
+        author=row.author,
+        text=text,
+        kind=kind,
+        media=media,
+        sent_at=at,
+        language=row.language or conversation.language,
+        provider_id=row.wamid,
+        outbox_id=row.outbox_id,
+        dedupe_key=f"outbox:{row.outbox_id}",
     )
