@@ -35,6 +35,7 @@ from whatsapp.templates import endpoints as template_endpoints
 
 BODY_BYTES = {
     "/v1/attachments": LARGEST_BYTES + 65_536,
+    r"/console/inbox/[^/]+/file": LARGEST_BYTES + 65_536,
     r"/v1/flow-sets/[^/]+/draft": 16_000_000,
     "/v1/whatsapp/webhook": 4_000_000,
 }

@@ -5,17 +5,13 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.auth.replay import respond
-from app.conversations.doors import Write, conversations_of, inbox_of
+from app.conversations.answering import answer_by_file
+from app.conversations.doors import Write, conversations_of, inbox_of, outbox_of
 from app.conversations.message_schemas import MessageView
-from app.conversations.models import Media, MediaState, MessageKind, Owner
-from app.errors import FieldError, Unprocessable
 from app.kit.idempotency import Outcome, RequiredIdempotencyKey
 from app.kit.problem import responses
-from whatsapp.models import OutboundFile
-from whatsapp.service import WhatsAppOutbox
 
 router = APIRouter(tags=["conversations"], responses=responses(401, 403, 422, 429, 503))
-_WORDLESS = frozenset({MessageKind.AUDIO, MessageKind.STICKER})
 
 
 class FileCreate(BaseModel):
@@ -44,32 +40,14 @@ async def send_file(
 
     async def send() -> Outcome:
         tenant_id, service, inbox = subject.tenant_id, conversations_of(request), inbox_of(request)
-        outbox: WhatsAppOutbox = request.app.state.services.whatsapp_outbox
+        outbox = outbox_of(request)
         conversation = await service.get(tenant_id, conversation_id)
         attachment = await inbox.attachments.get(tenant_id, body.attachment_id)
-        if body.caption and attachment.kind in _WORDLESS:
-            detail = f"must be empty: WhatsApp shows no words with {attachment.kind}"
-            raise Unprocessable("no caption goes here", errors=[FieldError("/body/caption", detail)])
-        await inbox.attachments.belongs_to(attachment, conversation_id)
-        media = Media(
-            MediaState.STORED,
-            attachment.mime_type,
-            attachment.attachment_id,
-            attachment.size_bytes,
-            attachment.file_name,
+        key = f"api:{tenant_id}:{idempotency_key}"
+        message = await answer_by_file(
+            service, inbox, outbox, conversation, subject.key_id, attachment, body.caption, key=key
         )
-        outbox_id = await outbox.add_file(
-            conversation,
-            file=OutboundFile(attachment.kind, media),
-            caption=body.caption,
-            idempotency_key=f"api:{tenant_id}:{idempotency_key}",
-        )
-        message = await service.message_of_outbox(tenant_id, outbox_id)
-        await service.note_author(tenant_id, message.message_id, subject.key_id)
-        if conversation.owner is Owner.BOT or conversation.desk.assignee_id is None:
-            await inbox.desk.take(tenant_id, conversation_id, subject.key_id, force=True)
-        message = await service.message_of_outbox(tenant_id, outbox_id)
-        view = MessageView.of(message, await outbox.views(tenant_id, [outbox_id]))
+        view = MessageView.of(message, await outbox.views(tenant_id, [message.outbox_id or ""]))
         return Outcome(202, view.model_dump(mode="json"))
 
     return await respond(request, subject.tenant_id, idempotency_key, send)

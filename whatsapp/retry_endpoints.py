@@ -43,6 +43,15 @@ async def send_again(outbox: WhatsAppOutbox, conversation: Conversation, row: Ou
             author=author,
             retry_of=row.outbox_id,
         )
+    if row.kind is Kind.FILE and row.file is not None:
+        return await outbox.add_file(
+            conversation,
+            kind=row.file.kind,
+            media=row.file.media,
+            caption=row.text,
+            idempotency_key=key,
+            retry_of=row.outbox_id,
+        )
     raise Unprocessable(f"a message of the kind {row.kind} cannot be sent again: write it anew", code="not_repeatable")
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from prometheus_client import Counter
 
 from app.compliance.suppression import Suppressions
-from app.conversations.models import Author, Conversation
+from app.conversations.models import Author, Conversation, Media, MessageKind
 from app.conversations.ports import FreeEntry, OutboxView
 from app.conversations.service import ConversationService
 from app.errors import AppError
@@ -142,7 +142,14 @@ class WhatsAppOutbox:
         return await self._enqueued(row)
 
     async def add_file(
-        self, conversation: Conversation, *, file: OutboundFile, caption: str, idempotency_key: str
+        self,
+        conversation: Conversation,
+        *,
+        kind: MessageKind,
+        media: Media,
+        caption: str,
+        idempotency_key: str,
+        retry_of: str | None = None,
     ) -> str:
         """Stores a person's file and enqueues its dispatch.
 
@@ -161,7 +168,8 @@ class WhatsAppOutbox:
             idempotency_key,
             text=caption,
             business_number=number,
-            file=file,
+            file=OutboundFile(kind, media),
+            retry_of=retry_of,
         )
         await self._conversations.append(conversation, outbound_message(row, conversation, self._clock.now()))
         return await self._enqueued(row)

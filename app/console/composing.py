@@ -7,6 +7,7 @@ from fastapi import Request
 
 from app.console.viewing import View
 from app.console.when import Moment
+from app.conversations.attachments import CARRIED
 from app.conversations.models import Conversation, Owner, Status
 from app.conversations.picking import Choice
 from app.conversations.picking_endpoints import choices_for
@@ -34,6 +35,8 @@ class Composer:
         holder: Who answers, where another person does.
         closes: When the window shuts.
         key: Names the message to come.
+        file_key: Names the file to come.
+        carried: The types of files that WhatsApp carries.
         canned: Ready-made replies; none while locked.
         choices: Templates on offer, where they are all that may be sent; else the page fetches them on demand.
     """
@@ -43,6 +46,8 @@ class Composer:
     holder: str
     closes: Moment | None
     key: str
+    file_key: str
+    carried: str
     canned: tuple[Canned, ...]
     choices: tuple[Choice, ...]
 
@@ -70,6 +75,8 @@ async def composer_for(request: Request, view: View, conversation: Conversation)
         holder=await view.owner(conversation),
         closes=view.times.until(expires) if expires is not None and not lock else None,
         key=new_id("write"),
+        file_key=new_id("write"),
+        carried=",".join(CARRIED),
         canned=canned,
         choices=tuple(choices),
     )

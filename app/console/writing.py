@@ -31,7 +31,7 @@ async def reply(request: Request, subject: Writer, conversation_id: str, key: Ke
     here = await view_of(request, subject)
     conversation = await here.conversations.get(subject.tenant_id, conversation_id)
     if not text.strip():
-        return await _composer(request, here, conversation, problem=here.texts("problem.empty"), status=422)
+        return await composer_page(request, here, conversation, problem=here.texts("problem.empty"), status=422)
     try:
         await answer(
             here.conversations,
@@ -43,10 +43,10 @@ async def reply(request: Request, subject: Writer, conversation_id: str, key: Ke
             key=f"console:{subject.tenant_id}:{key}",
         )
     except (Conflict, Unprocessable) as error:
-        return await _composer(
+        return await composer_page(
             request, here, conversation, problem=said(request, error), typed=text, status=error.status
         )
-    return await _sent(request, here, conversation_id)
+    return await sent_page(request, here, conversation_id)
 
 
 @router.get("/templates")
@@ -106,8 +106,8 @@ async def send_template(
             key=f"console:{subject.tenant_id}:{key}",
         )
     except (Conflict, Unprocessable) as error:
-        return await _composer(request, here, conversation, problem=said(request, error), status=error.status)
-    return await _sent(request, here, conversation_id)
+        return await composer_page(request, here, conversation, problem=said(request, error), status=error.status)
+    return await sent_page(request, here, conversation_id)
 
 
 @router.post("/note")
@@ -116,9 +116,9 @@ async def note(request: Request, subject: Writer, conversation_id: str, text: Wo
     here = await view_of(request, subject)
     if not text.strip():
         conversation = await here.conversations.get(subject.tenant_id, conversation_id)
-        return await _composer(request, here, conversation, problem=here.texts("problem.empty"), status=422)
+        return await composer_page(request, here, conversation, problem=here.texts("problem.empty"), status=422)
     await here.inbox.desk.note(subject.tenant_id, conversation_id, subject.key_id, text.strip())
-    return await _sent(request, here, conversation_id)
+    return await sent_page(request, here, conversation_id)
 
 
 async def _choice(request: Request, here: View, conversation_id: str, choice: str) -> Choice:
@@ -127,16 +127,17 @@ async def _choice(request: Request, here: View, conversation_id: str, choice: st
     return picked(await choices_for(request, conversation), name, language)
 
 
-async def _sent(request: Request, here: View, conversation_id: str) -> HTMLResponse:
+async def sent_page(request: Request, here: View, conversation_id: str) -> HTMLResponse:
     """Returns an empty place to write; the page then refreshes what else changed."""
-    shown = await _composer(request, here, await here.conversations.get(here.tenant_id, conversation_id))
+    shown = await composer_page(request, here, await here.conversations.get(here.tenant_id, conversation_id))
     shown.headers["HX-Trigger"] = "refresh"
     return shown
 
 
-async def _composer(
+async def composer_page(
     request: Request, here: View, conversation: Conversation, *, problem: str = "", typed: str = "", status: int = 200
 ) -> HTMLResponse:
+    """Returns the place to write, with what went wrong, and what was typed, if anything was."""
     composer = await composer_for(request, here, conversation)
     place = conversation.conversation_id
     return page(

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
+from app.conversations.attachments import Attachment
 from app.conversations.inbox import Inbox
-from app.conversations.models import Author, Conversation, Message, Owner, Status
+from app.conversations.models import Author, Conversation, Media, MediaState, Message, MessageKind, Owner, Status
 from app.conversations.picking import Choice
 from app.conversations.ports import MessageOutbox
 from app.conversations.service import ConversationService
-from app.errors import Conflict
+from app.errors import Conflict, FieldError, Unprocessable
+
+_WORDLESS = frozenset({MessageKind.AUDIO, MessageKind.STICKER})
 
 
 async def answer(
@@ -73,6 +76,55 @@ async def answer_by_template(
     outbox_id = await inbox.picker.send(conversation, choice, values, actor, key)
     await _take(inbox, conversation, actor)
     return await conversations.message_of_outbox(conversation.tenant_id, outbox_id)
+
+
+async def answer_by_file(
+    conversations: ConversationService,
+    inbox: Inbox,
+    outbox: MessageOutbox,
+    conversation: Conversation,
+    actor: str,
+    attachment: Attachment,
+    caption: str,
+    *,
+    key: str,
+) -> Message:
+    """Queues a stored file, by the rules of free text; sending takes the conversation over as writing does.
+
+    Args:
+        conversations: The store.
+        inbox: The rooms of the tenant's people.
+        outbox: The way out.
+        conversation: To whom.
+        actor: The member or key that sends.
+        attachment: The file.
+        caption: Words beside it; "" for none.
+        key: Names this message: repeated, it is the same message, with the file of the first time.
+
+    Raises:
+        Conflict: The 24-hour window is closed (`window_closed`), or the customer opted out (`opted_out`).
+        NotFound: The file belongs to another conversation.
+        Unprocessable: WhatsApp shows no words with such a file (`no_caption`), or the tenant has no WhatsApp number.
+    """
+    tenant_id = conversation.tenant_id
+    if caption and attachment.kind in _WORDLESS:
+        detail = f"must be empty: WhatsApp shows no words with {attachment.kind}"
+        raise Unprocessable("no caption goes here", code="no_caption", errors=[FieldError("/body/caption", detail)])
+    await inbox.attachments.belongs_to(attachment, conversation.conversation_id)
+    media = Media(
+        MediaState.STORED,
+        attachment.mime_type,
+        attachment.attachment_id,
+        attachment.size_bytes,
+        attachment.file_name,
+    )
+    outbox_id = await outbox.add_file(
+        conversation, kind=attachment.kind, media=media, caption=caption, idempotency_key=key
+    )
+    message = await conversations.message_of_outbox(tenant_id, outbox_id)
+    await conversations.note_author(tenant_id, message.message_id, actor)
+    await _take(inbox, conversation, actor)
+    return await conversations.message_of_outbox(tenant_id, outbox_id)
 
 
 async def resolve(

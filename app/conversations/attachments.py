@@ -38,6 +38,7 @@ _TYPES: Final = {
     "application/vnd.openxmlformats-officedocument.presentationml.presentation": (MessageKind.DOCUMENT, _DOCUMENT),
 }
 """Source: Meta, "Cloud API, Media": supported media types and sizes."""
+CARRIED: Final = tuple(sorted(_TYPES))
 LARGEST_BYTES: Final = max(size for _, size in _TYPES.values())
 
 
@@ -77,7 +78,8 @@ def checked_type(mime_type: str, size_bytes: int) -> tuple[str, MessageKind]:
         )
     kind, largest = _TYPES[bare]
     if size_bytes == 0:
-        raise Unprocessable("the file is empty", errors=[FieldError("/body/file", "must not be empty")])
+        fault = FieldError("/body/file", "must not be empty")
+        raise Unprocessable("the file is empty", code="empty_file", errors=[fault])
     if size_bytes > largest:
         raise PayloadTooLarge(f"files of type {bare} have at most {largest} bytes; this one has {size_bytes}")
     return bare, kind

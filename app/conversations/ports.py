@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from app.conversations.models import Author, Conversation
+from app.conversations.models import Author, Conversation, Media, MessageKind
 from app.errors import AppError
 
 
@@ -125,6 +125,24 @@ class MessageOutbox(Protocol):
         """Stores a free text and enqueues its dispatch.
 
         A bot's text is dropped if a person takes the conversation before it leaves, unless it is its `last_words`.
+
+        Raises:
+            Conflict: The 24-hour window is closed (`window_closed`), or the person opted out (`opted_out`).
+            Unprocessable: The tenant has no WhatsApp number.
+        """
+        ...
+
+    async def add_file(
+        self,
+        conversation: Conversation,
+        *,
+        kind: MessageKind,
+        media: Media,
+        caption: str,
+        idempotency_key: str,
+        retry_of: str | None = None,
+    ) -> str:
+        """Queues a person's stored file; returns the outbox id.
 
         Raises:
             Conflict: The 24-hour window is closed (`window_closed`), or the person opted out (`opted_out`).

@@ -51,6 +51,11 @@ class Browser:
     async def fragment(self, path: str, **options: Any) -> httpx.Response:
         return await self.client.get(path, headers={"HX-Request": "true"}, **options)
 
+    async def upload(self, path: str, file: tuple[str, bytes, str], **data: str) -> httpx.Response:
+        """Sends a form with a file: its name, content and type."""
+        headers = {"HX-Request": "true", "X-CSRF-Token": self.client.cookies.get("vs_csrf", "")}
+        return await self.client.post(path, data=data, files={"file": file}, headers=headers)
+
     async def post(self, path: str, **data: Any) -> httpx.Response:
         headers = {"HX-Request": "true", "X-CSRF-Token": self.client.cookies.get("vs_csrf", "")}
         return await self.client.post(path, data=data, headers=headers)

@@ -90,6 +90,34 @@ async def test_somebody_else_being_faster_is_said_clearly_and_shown(office: Offi
         await picture(page, "taken-by-somebody-else")
 
 
+async def test_a_file_is_sent_by_the_keyboard(office: Office) -> None:
+    desk = office.desk
+    await desk.tenant.member("Asha")
+    conversation = await desk.conversation()
+    await desk.customer_writes(conversation, "hello")
+    async with page_in(office.browser, office.base) as page:
+        await sign_in(page, desk.tenant.tenant_id, "asha@example.com")
+        await page.goto(f"{office.base}/console/inbox/{conversation.conversation_id}")
+        await page.locator("#do-take").click()
+        await page.wait_for_selector("#composer[data-lock='']")
+        await page.locator("body").press("f")
+        assert await page.evaluate("document.activeElement.id") == "file-choice"
+        file = {"name": "bill.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7 bill"}
+        await page.locator("#file-choice").set_input_files(file)
+        await page.keyboard.press("Tab")
+        assert await page.evaluate("document.activeElement.id") == "file-caption"
+        await page.keyboard.type("Your bill")
+        await picture(page, "file-to-send")
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("#live .message.outbound.by-person >> text=Your bill")
+
+        async def left() -> bool:
+            phone = desk.house.graph.state.phones[CUSTOMER.lstrip("+")]
+            return any(bubble.kind == "document" for bubble in phone)
+
+        await desk.house.until(left, seconds=60)
+
+
 async def test_everything_can_be_done_by_the_keyboard_alone(office: Office) -> None:
     desk = office.desk
     await desk.tenant.member("Asha")

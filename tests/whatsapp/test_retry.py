@@ -70,3 +70,24 @@ async def test_behaviour_14_only_what_failed_or_is_unknown_is_sent_again(house: 
     await house.services.whatsapp_store.claim(tenant.tenant_id, queued)
     await house.services.whatsapp_store.advance(tenant.tenant_id, queued, OutboxState.UNKNOWN)
     assert (await again(tenant, place, sent, "retry-four")).status_code == 202
+
+
+async def test_behaviour_14_a_file_that_failed_is_sent_again_with_its_words(house: House) -> None:
+    tenant, place, _ = await failed(house)
+    conversation = place.split("/")[3]
+    file = ("bill.pdf", b"%PDF-1.7 bill", "application/pdf")
+    stored = await tenant.request("POST", "/v1/attachments", files={"file": file})
+    house.graph.faults.append(Fault(131026))
+    body = {"attachment_id": stored.json()["id"], "caption": "your bill"}
+    headers = {"Idempotency-Key": "file-one"}
+    first = await tenant.ok("POST", f"/v1/conversations/{conversation}/files", json=body, headers=headers)
+    await house.work()
+    assert [bubble.kind for bubble in house.graph.state.phones[WA_ID] if bubble.kind == "document"] == []
+    answers = [await again(tenant, place, first, key) for key in ("retry-one", "retry-two")]
+    assert [answer.status_code for answer in answers] == [202, 202]
+    await house.work()
+    [bubble] = [bubble for bubble in house.graph.state.phones[WA_ID] if bubble.kind == "document"]
+    assert "your bill" in bubble.text
+    listed = (await tenant.ok("GET", place))["data"]
+    second = next(entry for entry in listed if entry["id"] == answers[0].json()["id"])
+    assert second["delivery"]["retry_of"] and second["media"]["attachment_id"] == stored.json()["id"]

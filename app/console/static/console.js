@@ -67,7 +67,7 @@
     }
   };
 
-  // The keyboard: j and k or arrows move in the list, / searches, r answers, Ctrl+Enter sends, Escape leaves a field.
+  // The keyboard: j and k or arrows move in the list, / searches, r answers, f opens the place for a file, Ctrl+Enter sends, Escape leaves a field.
   const move = (step) => {
     const rows = [...document.querySelectorAll("[data-row]")];
     rows[Math.min(Math.max(rows.indexOf(document.activeElement) + step, 0), rows.length - 1)]?.focus();
@@ -77,6 +77,10 @@
     k: () => move(-1),
     "/": () => document.querySelector("[data-search]")?.focus(),
     r: () => document.querySelector("[data-composer] textarea")?.focus(),
+    f: () => {
+      const choice = byId("file-choice");
+      if (choice) { choice.closest("details").open = true; choice.focus(); }
+    },
   };
   document.addEventListener("keydown", (event) => {
     const typing = event.target.matches("input, textarea, select");
