@@ -132,7 +132,9 @@ async def open_process(settings: Settings) -> AsyncIterator[Process]:
         pacing = Pacing(RateLimiter(redis))
         rooms = build(settings, database, jobs, packs, shipped, clock, limits, Signals(redis).publish, keys, pacing)
         exits.push_async_callback(rooms.aclose)
-        intents = IntentService(database, rooms.agents, rooms.flows, mind, models_dir, rooms.audit, jobs, clock)
+        intents = IntentService(
+            database, rooms.agents, rooms.flows, rooms.change_rules, mind, models_dir, rooms.audit, jobs, clock
+        )
         minds = OwnMinds(intents, mind, models_dir, clock)
         exits.push_async_callback(minds.close)
         agents = ConfiguredAgents(

@@ -12,6 +12,8 @@ import structlog
 
 from app.agents.service import AgentService
 from app.audit.log import AuditLog
+from app.changes.kinds import Area
+from app.changes.rules import ChangeRules
 from app.errors import AppError, Conflict, NotFound, Unprocessable
 from app.flows.service import FlowService
 from app.intents.checks import faults_of
@@ -50,6 +52,7 @@ class IntentService:
         database: Database,
         agents: AgentService,
         flows: FlowService,
+        rules: ChangeRules,
         mind: LiveMind,
         models_dir: Path,
         audit: AuditLog,
@@ -59,6 +62,7 @@ class IntentService:
         self._database = database
         self._agents = agents
         self._flows = flows
+        self._rules = rules
         self._mind = mind
         self._models_dir = models_dir
         self._audit = audit
@@ -129,10 +133,13 @@ class IntentService:
         Raises:
             NotFound: No such version.
             Conflict: It is not ready, or the agent asks for a replay first and none has passed.
+            Forbidden: The tenant asks for two persons, and the same one wrote it (`second_person_needed`).
             Unprocessable: The agent follows no flow that an own intent starts.
         """
         version = await self.get(tenant_id, agent_id, number)
         agent = await self._agents.get(tenant_id, agent_id)
+        if await self._rules.needs_two(tenant_id, Area.AGENTS):
+            await self._rules.check_other(tenant_id, version.author, actor)
         if agent.replay_first and not (version.replay and version.replay["passed"]):
             detail = f"this agent asks for a passed replay first: POST /v1/agents/{agent_id}/replays with this version"
             raise Conflict(detail, code="replay_missing" if version.replay is None else "replay_failed")

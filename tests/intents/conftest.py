@@ -45,7 +45,15 @@ def mind(models_dir: Path) -> LiveMind:
 async def school(house: House, mind: LiveMind, models_dir: Path) -> AsyncIterator[School]:
     rooms = house.services
     intents = IntentService(
-        rooms.database, rooms.agents, rooms.flows, mind, models_dir, rooms.audit, house.jobs, rooms.clock
+        rooms.database,
+        rooms.agents,
+        rooms.flows,
+        rooms.change_rules,
+        mind,
+        models_dir,
+        rooms.audit,
+        house.jobs,
+        rooms.clock,
     )
     minds = OwnMinds(intents, mind, models_dir, rooms.clock)
     app = FastAPI()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.auth.roles import Role
 from app.dialogue.engine import DialogueEngine
 from app.dialogue.turn import DialogueState
 from app.intents.fitting import fit
@@ -204,6 +205,26 @@ async def test_versions_go_live_in_turn_and_back(school: School, monkeypatch: py
     assert (await tenant.ok("GET", f"{place}/versions/2"))["status"] == "ready"
     assert (await tenant.ok("POST", f"{place}/rollback"))["live"] is None
     assert (await tenant.request("POST", f"{place}/rollback")).status_code == 404
+
+
+async def test_own_intents_are_published_by_another_person_where_the_tenant_asks_for_two(
+    school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed = Report(True, (), 8, 8, {"gift_wrapping": (8, 8)}, (), (), 0.96, 0.96)
+    monkeypatch.setattr("app.intents.service.fit_apart", lambda *_: passed)
+    tenant = await school.house.tenant()
+    agent = (await tenant.agent())["id"]
+    await own_flow(tenant, agent)
+    await draft(tenant, agent)
+    await school.work()
+    await tenant.ok("PUT", "/v1/change-rules", json={"agents": True})
+    place = f"/v1/agents/{agent}/intents/versions/1"
+    alone = await tenant.request("POST", f"{place}/publish")
+    assert (alone.status_code, alone.json()["code"]) == (403, "second_person_needed")
+    assert (await tenant.ok("GET", place))["status"] == "ready"
+    other = await tenant.member("Ravi", Role.OWNER)
+    await other.ok("POST", f"{place}/publish")
+    assert (await tenant.ok("GET", place))["published_by"] == other.member_id
 
 
 async def test_a_training_that_dies_is_told_and_what_serves_goes_on(

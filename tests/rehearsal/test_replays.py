@@ -94,7 +94,15 @@ class Theatre:
 async def theatre(house: House, mind: Mind, models_dir: Path) -> AsyncIterator[Theatre]:
     rooms, live = house.services, LiveMind(mind)
     intents = IntentService(
-        rooms.database, rooms.agents, rooms.flows, live, models_dir, rooms.audit, house.jobs, rooms.clock
+        rooms.database,
+        rooms.agents,
+        rooms.flows,
+        rooms.change_rules,
+        live,
+        models_dir,
+        rooms.audit,
+        house.jobs,
+        rooms.clock,
     )
     minds = OwnMinds(intents, live, models_dir, rooms.clock)
     replays = ReplayService(
