@@ -45,6 +45,7 @@ class DemoStack:
         worker: The background worker; None if left out.
         tenant: The seeded tenant.
         operator_key: Creates further tenants: VAANISETU_OPERATOR_KEY, or an invented one.
+        server_environment: The variables of server and worker, once they run.
     """
 
     plivo: SimulatedPlivo
@@ -52,6 +53,7 @@ class DemoStack:
     server: Child
     worker: Child | None
     tenant: DemoTenant
+    server_environment: dict[str, str]
 
     def __init__(
         self,
@@ -130,7 +132,7 @@ class DemoStack:
         shop = await self._exits.enter_async_context(Hosted(system.app))
         self._tell(Part("the tenant's system: orders, appointments, customers", shop.url))
         operator_key = self.operator_key
-        environment = self._environment(stores, operator_key, graph.url)
+        environment = self.server_environment = self._environment(stores, operator_key, graph.url)
         await self._start_children(environment)
         earlier = DemoTenant.read(settings.data_dir)
         async with Seeder(self.url, operator_key) as seeder:
