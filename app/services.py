@@ -40,6 +40,7 @@ from app.languages.reload import PackReloads
 from app.rehearsal.replays import REPLAY, ReplayService
 from app.rooms import Services, build
 from app.shipped import Shipped
+from app.speech.asr.checkpoint.readiness import check_recogniser
 from whatsapp.brain import DialogueBrain
 from whatsapp.pacing import Pacing
 
@@ -78,13 +79,17 @@ async def preflight(settings: Settings) -> None:
     """Checks what a start-up depends on, so that a root can say in one line what is wrong.
 
     Raises:
-        ConfigError: The stores' addresses are missing, or Redis does not answer.
+        ConfigError: The stores' addresses are missing, Redis does not answer, or there is no such recogniser.
+        ModelError: The recogniser's model is damaged, or cannot write a loaded language.
         PackError: The packs' contract is wrong, or not one pack is right.
         Unavailable: The store does not answer.
     """
     if settings.mongodb_url is None or settings.redis_url is None:
         raise ConfigError("the root must be given the addresses of its stores")
-    await asyncio.to_thread(PackRegistry.open, settings.packs_dir)
+    registry = await asyncio.to_thread(PackRegistry.open, settings.packs_dir)
+    await asyncio.to_thread(
+        check_recogniser, settings.asr_engine, settings.asr_model, settings.asr_models, registry.packs
+    )
     database = await Database.connect(settings.mongodb_url, settings.mongodb_database, SystemClock())
     try:
         await database.ping()

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app import cli
+from app.speech.asr.onnx_engine import STARTER_MODEL_DIR
 
 pytestmark = pytest.mark.unit
 runner = CliRunner()
@@ -51,6 +52,22 @@ def exit_of(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     with pytest.raises(SystemExit) as caught:
         cli.main()
     return int(caught.value.code or 0)
+
+
+@pytest.mark.parametrize("command", [("run", "--once", "--data-dir"), ("serve",)])
+def test_a_recogniser_that_would_not_serve_is_one_line_before_anything_listens(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    model, data = tmp_path / "model", tmp_path / "data"
+    shutil.copytree(STARTER_MODEL_DIR, model)
+    (model / "encoder.onnx").write_bytes((model / "encoder.onnx").read_bytes()[:100_000])
+    monkeypatch.setenv("VAANISETU_ASR_MODEL", str(model))
+    monkeypatch.setenv("VAANISETU_DATA_DIR", str(data))
+    assert exit_of(monkeypatch, *command, *([str(data)] if "run" in command else [])) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1
+    assert f"{model / 'encoder.onnx'} is damaged" in said and "export or convert the model again" in said
+    assert not (data / "models").exists()
 
 
 def test_an_expected_error_is_one_message_and_status_1(
@@ -99,6 +116,6 @@ def test_disclosures_are_approved_by_name(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setenv("VAANISETU_PACKS_DIR", str(tmp_path))
     assert exit_of(monkeypatch, "packs", "approve", "en-IN", "--by", "Counsel of Nila Stores") == 0
     text = (tmp_path / "en-IN" / "disclosures.yaml").read_text(encoding="utf-8")
-    assert text.count("Counsel of Nila Stores") == text.count("approved_by:") == 10
+    assert text.count("Counsel of Nila Stores") == text.count("approved_by:") == 11
     assert exit_of(monkeypatch, "packs", "check") == 0
     assert exit_of(monkeypatch, "packs", "approve", "xx-IN", "--by", "nobody") == 1

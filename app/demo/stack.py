@@ -1,5 +1,6 @@
 """The whole service on one machine: stores, stand-ins of the outside world, server and worker processes, a tenant."""
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -21,6 +22,7 @@ from app.simulate.orders import demo_orders
 from app.simulate.orders_system import demo_system
 from app.simulate.readback import Readback
 from app.simulate.ringing import Target
+from app.speech.asr.checkpoint.readiness import check_recogniser
 
 WHATSAPP_WEBHOOK: Final = "/v1/whatsapp/webhook"
 TRAINING_SECONDS: Final = 600.0
@@ -99,6 +101,7 @@ class DemoStack:
 
         Raises:
             ConfigError: A part did not come up; what was started is stopped again.
+            ModelError: The recogniser's model would not serve; nothing was started.
         """
         try:
             await self._start()
@@ -116,6 +119,9 @@ class DemoStack:
     async def _start(self) -> None:
         settings = self._settings
         packs = PackRegistry.open(settings.packs_dir)
+        await asyncio.to_thread(
+            check_recogniser, settings.asr_engine, settings.asr_model, settings.asr_models, packs.packs
+        )
         self._tell(Part("language packs", ", ".join(packs.tags)))
         stores = EmbeddedServices(settings.data_dir, settings.mongodb_url, settings.redis_url)
         await self._exits.enter_async_context(stores)

@@ -137,7 +137,7 @@ def read_archive(path: Path, with_shapes: bool = True) -> NemoArchive:
         ModelError: It is missing, damaged or not a NeMo model; the detail says which and what to do.
     """
     if not path.is_file():
-        raise ModelError(f"{path}: no such checkpoint")
+        raise ModelError(f"{path}: no such checkpoint; name a .nemo file or a model directory that exists")
     cure = "fetch or copy it again"
     try:
         with tarfile.open(path) as archive:
