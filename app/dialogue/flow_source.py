@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from app.dialogue.flow import ADAPTER, ANY_ANSWER, CourtesyFlow, Flow, Flows, FrameFlow, HandoffFlow, OptOutFlow
 from app.errors import ConfigError
+from app.kit.yaml_lines import line_of, repeated_keys
 from app.language.contract import Contract
 from app.language.render import slots_of
 
@@ -121,45 +122,15 @@ def _read(file: str, text: str) -> tuple[yaml.Node, Flow] | list[FlowFault]:
         ]
     if node is None or not isinstance(raw, dict):
         return [FlowFault(file, 1, "holds no mapping; write `key: value` lines")]
-    if twice := _twice(node):
+    if twice := repeated_keys(node):
         return [FlowFault(file, line, f"the key {key!r} stands twice") for key, line in twice]
     try:
         return node, ADAPTER.validate_python(raw)
     except ValidationError as error:
         return [
-            FlowFault(file, _line(node, fault["loc"]), f"{_place(fault['loc'])}: {fault['msg']}")
+            FlowFault(file, line_of(node, fault["loc"]), f"{_place(fault['loc'])}: {fault['msg']}")
             for fault in error.errors()
         ]
-
-
-def _twice(node: yaml.Node) -> list[tuple[str, int]]:
-    found: list[tuple[str, int]] = []
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                found.append((key.value, key.start_mark.line + 1))
-            seen.add(key.value)
-            found += _twice(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            found += _twice(item)
-    return found
-
-
-def _line(node: yaml.Node, place: tuple[int | str, ...]) -> int:
-    """Returns the line (from 1) of what a path leads to, or of the last step that exists."""
-    line = node.start_mark.line + 1
-    for step in place:
-        if isinstance(node, yaml.MappingNode):
-            entry = next(((key, value) for key, value in node.value if key.value == str(step)), None)
-            if entry is None:
-                continue
-            line, node = entry[0].start_mark.line + 1, entry[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-            node = node.value[step]
-            line = node.start_mark.line + 1
-    return line
 
 
 def _place(loc: tuple[int | str, ...]) -> str:
@@ -173,15 +144,15 @@ def _clashes(read: list[tuple[str, yaml.Node, Flow]]) -> Iterator[FlowFault]:
     for file, node, flow in read:
         for intent in flow.intents:
             if intent in owners:
-                where = _line(node, ("intents", intent))
+                where = line_of(node, ("intents", intent))
                 yield FlowFault(file, where, f"intent {intent} already starts {owners[intent]}; remove it from one")
             owners[intent] = flow.name
         if flow.name in names:
-            yield FlowFault(file, _line(node, ("name",)), f"{names[flow.name]} has the name {flow.name} too")
+            yield FlowFault(file, line_of(node, ("name",)), f"{names[flow.name]} has the name {flow.name} too")
         names[flow.name] = file
         if not isinstance(flow, FrameFlow):
             if flow.kind in single:
-                yield FlowFault(file, _line(node, ("kind",)), f"a second flow of kind {flow.kind}; keep one")
+                yield FlowFault(file, line_of(node, ("kind",)), f"a second flow of kind {flow.kind}; keep one")
             single[flow.kind] = file
 
 
@@ -210,7 +181,7 @@ def _check(
 def _slots(file: str, node: yaml.Node, flow: FrameFlow) -> Iterator[FlowFault]:
     seen: set[str] = set()
     for index, slot in enumerate(flow.slots):
-        where = _line(node, ("slots", index))
+        where = line_of(node, ("slots", index))
         if slot.name in seen:
             yield FlowFault(file, where, f"slot {slot.name} stands twice; the second can never be reached")
         seen.add(slot.name)
@@ -249,7 +220,7 @@ def _required(flow: FrameFlow, key: str, contract: Contract) -> frozenset[str]:
 
 def _tool(file: str, node: yaml.Node, flow: FrameFlow, tools: Mapping[str, ToolFacts]) -> Iterator[FlowFault]:
     facts = tools.get(flow.tool or "")
-    where = _line(node, ("tool",))
+    where = line_of(node, ("tool",))
     if facts is None:
         yield FlowFault(file, where, f"tool {flow.tool} has no contract; there are {', '.join(sorted(tools))}")
         return
@@ -257,20 +228,20 @@ def _tool(file: str, node: yaml.Node, flow: FrameFlow, tools: Mapping[str, ToolF
         yield FlowFault(file, where, f"tool {flow.tool} is a {'write' if facts.write else 'read'}: set `write` so")
     names = {slot.name for slot in flow.slots}
     for name in sorted(names - facts.arguments):
-        yield FlowFault(file, _line(node, ("slots",)), f"tool {flow.tool} takes no {name}")
+        yield FlowFault(file, line_of(node, ("slots",)), f"tool {flow.tool} takes no {name}")
     sure = {slot.name for slot in flow.slots if not slot.optional}
     for name in sorted(facts.required - sure):
         yield FlowFault(
-            file, _line(node, ("slots",)), f"tool {flow.tool} needs {name}: add a slot that is not optional"
+            file, line_of(node, ("slots",)), f"tool {flow.tool} needs {name}: add a slot that is not optional"
         )
     for name in sorted(flow.facts.keys() - facts.fields):
-        yield FlowFault(file, _line(node, ("facts", name)), f"tool {flow.tool} answers no {name}")
+        yield FlowFault(file, line_of(node, ("facts", name)), f"tool {flow.tool} answers no {name}")
     values = facts.answers.get(flow.by, frozenset())
     for value in sorted(flow.answers.keys() - values - {ANY_ANSWER}):
-        yield FlowFault(file, _line(node, ("answers", value)), f"tool {flow.tool} never answers {flow.by} {value}")
+        yield FlowFault(file, line_of(node, ("answers", value)), f"tool {flow.tool} never answers {flow.by} {value}")
     if ANY_ANSWER not in flow.answers:
         for value in sorted(values - flow.answers.keys()):
-            yield FlowFault(file, _line(node, ("answers",)), f"no answer for {flow.by} {value} of tool {flow.tool}")
+            yield FlowFault(file, line_of(node, ("answers",)), f"no answer for {flow.by} {value} of tool {flow.tool}")
 
 
 def _mention(node: yaml.Node, word: str) -> int:

@@ -9,13 +9,12 @@ from string import Formatter
 from typing import Any, Final, Self
 
 import httpx
-import yaml
 from jsonschema import Draft202012Validator
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.agents.tools import ToolConfig
 from app.dialogue.verification import VerificationPolicy
 from app.errors import ConfigError, FieldError, ToolError
+from app.integrations.contract_files import contract_entries
 from app.integrations.schema_rules import schema_problems
 
 CONTRACTS_DIR: Final = Path(__file__).parent / "contracts"
@@ -31,22 +30,6 @@ _OWN_HEADERS: Final = frozenset(
     "host content-length content-type transfer-encoding connection te trailer upgrade accept accept-encoding "
     "idempotency-key expect".split()
 )
-
-
-class _ContractFile(BaseModel):
-    """One tool as `contracts/*.yaml` writes it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    does: str
-    write: bool = False
-    account: bool = False
-    method: str = Field(pattern="^(GET|POST|PUT|PATCH|DELETE)$")
-    path: str = Field(pattern="^/")
-    cache_seconds: int = Field(default=0, ge=0)
-    not_done: tuple[str, ...] = ()
-    input: dict[str, Any]
-    output: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -157,13 +140,13 @@ class ToolContracts:
         """Reads every file of a folder.
 
         Raises:
-            ConfigError: A file is wrong: which, where, and what would be right.
+            ConfigError: A file is wrong: which, on which line, where, and what would be right.
         """
         found: dict[str, ToolContract] = {}
         for file in sorted(folder.glob("*.yaml")):
-            for contract in _read(file):
+            for contract, place in _read(file):
                 if contract.name in found:
-                    raise ConfigError(f"{file.name}: {contract.name}: stands in two files; remove one")
+                    raise ConfigError(f"{place}: {contract.name}: stands in two files; remove one")
                 found[contract.name] = contract
         return cls(found)
 
@@ -233,30 +216,12 @@ class ToolContracts:
             yield from _url(f"{place}/url", tool.url, contract)
 
 
-def _read(file: Path) -> Iterator[ToolContract]:
-    try:
-        raw = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file.name}: no YAML: {error}") from error
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{file.name}: must map tool names to contracts")
-    for name, entry in raw.items():
-        try:
-            values = _ContractFile.model_validate(entry)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(step) for step in first["loc"])
-            raise ConfigError(f"{file.name}: {name}.{place}: {first['msg']}") from error
-        for side in ("input", "output"):
-            wrong = next(
-                iter(Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(getattr(values, side))), None
-            )
-            if wrong is not None:
-                raise ConfigError(f"{file.name}: {name}.{side}{wrong.json_path[1:]}: {wrong.message[:200]}")
-        contract = ToolContract(name=name, **values.model_dump())
-        for problem in _url(name, f"http://h{contract.path}", contract):
-            raise ConfigError(f"{file.name}: {name}.path: {problem.detail}")
-        yield contract
+def _read(file: Path) -> Iterator[tuple[ToolContract, str]]:
+    for entry in contract_entries(file):
+        contract = ToolContract(name=entry.name, **entry.values)
+        for problem in _url(entry.name, f"http://h{contract.path}", contract):
+            raise ConfigError(f"{entry.path_place}: {entry.name}.path: {problem.detail}")
+        yield contract, entry.place
 
 
 def _own(place: str, name: str, tool: ToolConfig, shipped: Sequence[str]) -> Iterator[FieldError]:

@@ -105,6 +105,18 @@ async def test_what_cannot_work_is_refused_with_place_and_reason(
     assert pointer in found and why in found[pointer], found
 
 
+async def test_an_agent_keeps_its_tools_when_others_are_refused(house: House) -> None:
+    tenant = await house.tenant()
+    agent = await tenant.agent(tools={"loyalty_points": LOYALTY})
+    bad = {"tools": {"loyalty_points": {**LOYALTY, "output": {"type": "objekt"}}}}
+    answer = await tenant.request("PATCH", f"/v1/agents/{agent['id']}", json=bad)
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/body/tools/loyalty_points/output/type"]
+    assert await tenant.ok("GET", f"/v1/agents/{agent['id']}") == agent
+    serving = (await house.services.agents.get(tenant.tenant_id, agent["id"])).tools["loyalty_points"]
+    assert serving.output == OUTPUT
+
+
 async def test_an_agent_stored_before_there_were_more_tools_still_looks_orders_up(house: House) -> None:
     tenant = await house.tenant()
     now = datetime.now(UTC)

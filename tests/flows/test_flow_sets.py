@@ -3,9 +3,10 @@
 import pytest
 
 from app.dialogue.engine import DialogueEngine
-from app.dialogue.flow_source import default_sources
+from app.dialogue.flow_source import FlowFaults, default_sources, load_flows
 from app.dialogue.turn import DialogueState
 from app.flows.schemas import FlowDraft
+from app.language.contract import load_contract
 from app.language.loader import PackRegistry
 from tests.dialogue.conftest import Shop, meant, profile
 from tests.house import PACKS_DIR, House, TenantDoor
@@ -107,6 +108,18 @@ async def test_a_version_serves_once_it_is_approved_and_published_and_can_be_tak
     assert (await tenant.ok("GET", f"/v1/flow-sets/own/versions/{first}"))["approver"] == "Meena R."
 
 
+async def test_what_serves_goes_on_serving_when_a_draft_is_refused(house: House) -> None:
+    tenant = await house.tenant()
+    await publish(tenant, await draft(tenant))
+    for text in (WITHOUT_REASON.replace("tool: cancel_order", "tool: sing"), "name: [", "not a mapping"):
+        answer = await tenant.request("PUT", "/v1/flow-sets/own/draft", json={"files": {"cancel_order.yaml": text}})
+        assert answer.status_code == 422 and answer.json()["code"] == "flows_invalid", answer.text
+        assert all("line " in error["detail"] for error in answer.json()["errors"])
+    serving = await house.services.flows.serving(tenant.tenant_id, "own")
+    assert serving is not None and serving.version == "own:1"
+    assert [v["status"] for v in (await tenant.ok("GET", "/v1/flow-versions"))["data"]] == ["live"]
+
+
 async def test_two_persons_where_the_tenant_asks_for_them(house: House) -> None:
     tenant = await house.tenant()
     await tenant.ok("PUT", "/v1/flow-rules", json={"two_persons": True})
@@ -127,6 +140,23 @@ async def test_another_tenants_flows_are_not_there(house: House) -> None:
 
 def test_every_shipped_file_is_a_flow() -> None:
     assert len(SOURCES) >= 17
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "reason"),
+    [
+        ("tool: cancel_order", "tool: [cancel_order]", 11, "tool"),
+        ("confirm: confirm_cancel_order", "confirm: nothing_of_that_name", 10, "nothing_of_that_name"),
+        ("kind: frame", "kind: frame\nkind: frame", 3, "stands twice"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_file_line_and_reason(old: str, new: str, line: int, reason: str) -> None:
+    contract = load_contract(PACKS_DIR)
+    sources = {**SOURCES, "cancel_order.yaml": WITHOUT_REASON.replace(old, new)}
+    with pytest.raises(FlowFaults) as caught:
+        load_flows(sources, contract=contract)
+    shown = [str(fault) for fault in caught.value.faults]
+    assert any(text.startswith(f"cancel_order.yaml:{line}: ") and reason in text for text in shown), shown
 
 
 async def test_a_draft_is_written_on_top_of_the_version_that_was_seen(house: House) -> None:

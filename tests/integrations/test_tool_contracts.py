@@ -60,21 +60,29 @@ def test_the_stand_in_answers_every_tool_within_its_contract() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "place"),
+    ("change", "place", "line"),
     [
-        ({"method": "FETCH"}, "store_hours.method"),
-        ({"surprise": 1}, "store_hours.surprise"),
-        ({"path": "/hours/{town}"}, "store_hours.path"),
-        ({"output": {"properties": {"opens": {"type": "clock"}}}}, "store_hours.output.properties.opens.type"),
-        ({"input": []}, "store_hours.input"),
+        ({"method": "FETCH"}, "store_hours.method", "method: FETCH"),
+        ({"surprise": 1}, "store_hours.surprise", "surprise: 1"),
+        ({"path": "/hours/{town}"}, "store_hours.path", "path: /hours/{town}"),
+        (
+            {"output": {"properties": {"opens": {"type": "clock"}}}},
+            "store_hours.output.properties.opens.type",
+            "type: clock",
+        ),
+        ({"input": []}, "store_hours.input", "input: []"),
     ],
 )
-def test_a_bad_file_is_refused_with_file_and_place(tmp_path: Path, change: dict[str, object], place: str) -> None:
+def test_a_bad_file_is_refused_with_file_line_and_place(
+    tmp_path: Path, change: dict[str, object], place: str, line: str
+) -> None:
     entry = yaml.safe_load((CONTRACTS_DIR / "catalogue.yaml").read_text(encoding="utf-8"))["store_hours"]
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"store_hours": {**entry, **change}}), encoding="utf-8")
+    text = yaml.safe_dump({"store_hours": {**entry, **change}})
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         ToolContracts.load(tmp_path)
-    assert caught.value.detail.startswith(f"mine.yaml: {place}")
+    number = [words.strip() for words in text.splitlines()].index(line) + 1
+    assert caught.value.detail.startswith(f"mine.yaml:{number}: {place}"), caught.value.detail
 
 
 def test_no_yaml_and_a_tool_in_two_files_are_refused(tmp_path: Path) -> None:
@@ -83,9 +91,10 @@ def test_no_yaml_and_a_tool_in_two_files_are_refused(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match="two files"):
         ToolContracts.load(tmp_path)
-    (tmp_path / "a.yaml").write_text("a: [", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"a\.yaml: no YAML"):
-        ToolContracts.load(tmp_path)
+    for broken, reason in (("a: [", r"a\.yaml:1: no YAML"), ("a: {}\na: {}\n", r"a\.yaml:2: .*stands twice")):
+        (tmp_path / "a.yaml").write_text(broken, encoding="utf-8")
+        with pytest.raises(ConfigError, match=reason):
+            ToolContracts.load(tmp_path)
 
 
 def test_an_error_names_the_argument_and_never_its_value() -> None:

@@ -27,6 +27,7 @@ from app.languages.reload import PackReloads
 from app.languages.speech import SpeechCoverage
 from app.nlu.understander import Understander
 from app.speech.asr.onnx_engine import STARTER_MODEL_DIR
+from tests.languages.kannada import add_kannada
 
 pytestmark = pytest.mark.integration
 
@@ -107,6 +108,18 @@ async def test_a_change_shows_and_a_fault_is_told_with_its_line(door: Door, pack
     await reloads.settled()
     shown = (await client.get("/v1/languages", headers=bearer(secret))).json()["data"]
     assert shown[0]["version"] == answer["taken"]["en-IN"] and shown[1]["tag"] == "hi-IN"
+
+
+async def test_a_new_folder_shows_among_the_languages(door: Door, packs: Path) -> None:
+    client, secret, reloads = door
+    add_kannada(packs)
+    answer = await client.post("/v1/languages/reload", headers=bearer(OPERATOR))
+    assert answer.status_code == 202 and list(answer.json()["taken"]) == ["kn-IN"], answer.text
+    await reloads.settled()
+    shown = (await client.get("/v1/languages", headers=bearer(secret))).json()["data"]
+    assert [language["tag"] for language in shown] == ["en-IN", "hi-IN", "kn-IN"]
+    assert shown[2]["scripts"][0] == "Knda" and shown[2]["version"] == answer.json()["taken"]["kn-IN"]
+    assert all(d["approved_by"] for d in shown[2]["disclosures"])
 
 
 async def test_another_contract_is_a_conflict(door: Door, packs: Path) -> None:
