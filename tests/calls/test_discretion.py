@@ -1,10 +1,11 @@
-"""A PIN that a caller gives away unasked stands nowhere afterwards: events, transcript, dialogue, second opinion."""
+"""A PIN that a caller gives away unasked stands nowhere afterwards: events, transcript, state, logs, second opinion."""
 
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.calls.discretion import discreet
 from app.calls.events import CallEvent
@@ -75,14 +76,17 @@ async def test_a_secret_given_unasked_is_nowhere(words: str, secret: str, langua
     insight = Insight(None, cast(Any, opinion))
     try:
         transcript = Transcript(words, 0.9, (), True)
-        found = await thinker.understand(transcript, state, Listening(Expectation.OPEN), profile, insight)
+        with capture_logs() as logged:
+            found = await thinker.understand(transcript, state, Listening(Expectation.OPEN), profile, insight)
+            tools = cast(Any, SimpleNamespace(offers=_no))
+            reply, after = await thinker.dialogue.handle_turn(state, found, profile, tools)
+            journal = Journal(cast(Any, told), lambda: 1.0)
+            journal.caller_turn(_thought(transcript, found, reply, after), 0.5)
     finally:
         thinker.close()
     assert found.entity("digits") is None and secret not in found.text and "[code]" in found.text
-    reply, after = await thinker.dialogue.handle_turn(state, found, profile, cast(Any, SimpleNamespace(offers=_no)))
-    journal = Journal(cast(Any, told), lambda: 1.0)
-    journal.caller_turn(_thought(transcript, found, reply, after), 0.5)
-    everything = f"{opinion.told} {told.events} {journal.lines} {journal.last_words} {after.to_json()} {reply}"
+    kept = f"{told.events} {journal.lines} {journal.last_words} {after.to_json()}"
+    everything = f"{opinion.told} {kept} {reply} {logged}"
     assert secret not in everything and "4321" not in everything
     assert told.events[0].data["intent"] == "order_status"
 

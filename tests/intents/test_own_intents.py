@@ -13,6 +13,8 @@ from app.intents.fitting import fit
 from app.intents.models import OwnIntent, Report
 from app.language.loader import PackRegistry
 from app.languages.mind import LiveMind
+from app.nlu.opinion import Choice
+from app.nlu.understander import Understander
 from tests.dialogue.conftest import Shop, profile
 from tests.house import PACKS_DIR, TenantDoor
 from tests.intents.conftest import School
@@ -126,6 +128,15 @@ async def test_what_is_wrong_is_refused_with_its_place(school: School) -> None:
     assert (await tenant.ok("GET", f"/v1/agents/{agent}/intents/versions"))["data"] == []
 
 
+async def loaded(school: School, tenant_id: str, agent_id: str) -> tuple[Understander, tuple[Choice, ...]]:
+    """Returns the agent's own understander once it is read; each asking waits for a while itself."""
+    for _ in range(60):
+        understander, choices = await school.minds.of(tenant_id, agent_id)
+        if understander is not None:
+            return understander, choices
+    raise AssertionError("the model was never loaded")
+
+
 @pytest.mark.slow
 async def test_trained_behind_published_answered_and_taken_back(school: School, mind: LiveMind) -> None:
     tenant = await school.house.tenant()
@@ -143,8 +154,8 @@ async def test_trained_behind_published_answered_and_taken_back(school: School, 
     live = await tenant.ok("POST", f"/v1/agents/{agent}/intents/versions/{number}/publish")
     assert live["status"] == "live"
 
-    understander, choices = await school.minds.of(tenant.tenant_id, agent)
-    assert understander is not None and [choice.intent for choice in choices] == ["gift_wrapping"]
+    understander, choices = await loaded(school, tenant.tenant_id, agent)
+    assert [choice.intent for choice in choices] == ["gift_wrapping"]
     heard = understander.understand("dost ke liye gift wrap karwana hai", **SPOKEN)
     assert heard.intent == "gift_wrapping"
     shared = mind.current.understander.understand("dost ke liye gift wrap karwana hai", **SPOKEN)
@@ -170,7 +181,7 @@ async def test_two_tenants_never_hear_each_others_intents(school: School) -> Non
     await school.work()
     await own_flow(one, mine)
     await one.ok("POST", f"/v1/agents/{mine}/intents/versions/1/publish")
-    assert (await school.minds.of(one.tenant_id, mine))[0] is not None
+    await loaded(school, one.tenant_id, mine)
     assert await school.minds.of(other.tenant_id, theirs) == (None, ())
     for method, path in (
         ("GET", f"/v1/agents/{mine}/intents/versions"),
