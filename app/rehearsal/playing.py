@@ -6,7 +6,7 @@ tools and actions, and no word of the caller.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -15,7 +15,7 @@ import structlog
 
 from app.dialogue.engine import DialogueEngine
 from app.dialogue.past import PastCall, PastTurn
-from app.dialogue.turn import ActionKind, AgentProfile, DialogueState, ToolResult
+from app.dialogue.turn import ActionKind, AgentProfile, DialogueState, ToolResult, WhatsAppStanding
 from app.dialogue.verification import FactorCheck
 from app.nlu.understander import Understander
 from app.rehearsal.canned import CannedTools
@@ -105,8 +105,12 @@ class Stage:
         return None
 
     async def play(self, call: PastCall, player: Player) -> list[Played]:
-        """Returns what becomes of each turn of a call."""
-        profile = player.profile
+        """Returns what becomes of each turn of a call.
+
+        The caller counts as one who agreed to WhatsApp: the question would take their next words for its answer.
+        """
+        profile = replace(player.profile, whatsapp=WhatsAppStanding.AGREED)
+        player = replace(player, profile=profile)
         _, state = await self._engine.open(profile, call.language, f"replay:{call.call_id}")
         played: list[Played] = []
         for turn in call.turns:
