@@ -32,6 +32,7 @@ def test_info_describes_the_starter_in_text_and_json(
     shown = capsys.readouterr().out
     assert "served by   the onnx engine" in shown
     assert "hi-IN" in shown
+    assert "licence     Apache-2.0" in shown
     assert _run(monkeypatch, "info", str(STARTER_MODEL_DIR / "model.nemo"), "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert told["sample_rate_hz"] == 8000
