@@ -85,6 +85,16 @@ async def test_a_failed_status_without_contacts_is_lost() -> None:
     assert item.kind is ItemKind.STATUS and item.body["errors"][0]["code"] == 131026
 
 
+async def test_a_contact_without_a_user_id_loses_the_message() -> None:
+    heard: list[Any] = []
+    nameless = {name: value for name, value in CONTACT.items() if name != "user_id"}
+    raw = webhook({"contacts": [nameless], "messages": [text("wamid.1", "one")]})
+    assert await receiving(heard).webhook_update_handler(raw) == ("ok", 200)
+    assert heard == [], "mended: whatsapp.payload need not read contacts itself"
+    [item] = items(json.loads(raw))
+    assert item.kind is ItemKind.MESSAGE and item.name == "Asha" and item.bsuid is None
+
+
 async def test_what_a_handler_raises_is_answered_with_200_and_its_repeat_is_dropped() -> None:
     heard: list[str] = []
     own = WhatsApp(
