@@ -5,13 +5,13 @@ Stands behind `endpoints`. The state of a conversation travels with the client, 
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
 from app.dialogue.agents import AgentDirectory, Caller, ChannelKind
-from app.dialogue.turn import AgentProfile, DialogueState, Expectation, Reply, ToolResult, Tools
+from app.dialogue.turn import AgentProfile, DialogueState, Expectation, Reply, ToolResult, Tools, WhatsAppStanding
 from app.dialogue.verification import FactorCheck
 from app.errors import AppError, FieldError, Unprocessable
 from app.kit.clock import Clock
@@ -127,7 +127,7 @@ class Rehearsal:
         state = before[0] if before is not None else None
         thread = state.thread if state is not None else new_id("rehearsal")
         setup = await self._agents.setup(tenant_id, agent_id, Caller(caller_number, thread, ChannelKind.CHAT))
-        profile = setup.profile
+        profile = replace(setup.profile, whatsapp=WhatsAppStanding.UNASKED)  # as a caller hears it who never agreed
         canned = None if system is None else CannedTools(system.answers, profile.tools, system.check)
         tools: Tools = canned or setup.tools
         engine, found = self._mind.current.dialogue, None

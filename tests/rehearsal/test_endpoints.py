@@ -100,3 +100,16 @@ async def test_refusals(house: House, stage: httpx.AsyncClient) -> None:
     assert (await post(stage, other, path, {})).status_code == 404
     unauthorised = await stage.post(f"/v1/agents/{path}", json={})
     assert unauthorised.status_code == 401
+
+
+async def test_whoever_wants_a_person_is_asked_about_whatsapp_as_a_new_caller_is(
+    house: House, stage: httpx.AsyncClient
+) -> None:
+    door = await house.tenant()
+    agent = await door.agent(languages=["en-IN"], default_language="en-IN")
+    path = f"{agent['id']}/simulate"
+    opening = (await post(stage, door, path, {"language": "en-IN"})).json()
+    asked = (await post(stage, door, path, {"state": opening["state"], "text": "let me talk to a person"})).json()
+    assert [say["disclosure"] for say in asked["says"]][-1] == "whatsapp_opt_in" and not asked["actions"]
+    agreed = (await post(stage, door, path, {"state": asked["state"], "digits": "1"})).json()
+    assert [action["action"] for action in agreed["actions"]] == ["whatsapp_consent", "handoff_whatsapp"]
