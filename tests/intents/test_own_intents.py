@@ -19,7 +19,7 @@ from tests.dialogue.conftest import Shop, profile
 from tests.house import PACKS_DIR, TenantDoor
 from tests.intents.conftest import School
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]  # trains a model, on shared cores too
 
 GIFT: dict[str, Any] = {
     "name": "gift_wrapping",
