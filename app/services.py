@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from app.auth.limits import ApiLimits
+from app.building import build
 from app.calls.sweep import CALL_SWEEP, CallSweep
 from app.calls.transcripts import CallTranscripts
 from app.config import Settings
@@ -38,7 +39,7 @@ from app.language.loader import PackRegistry
 from app.languages.mind import LiveMind, LivePacks, Mind, make_mind
 from app.languages.reload import PackReloads
 from app.rehearsal.replays import REPLAY, ReplayService
-from app.rooms import Services, build
+from app.rooms import Services
 from app.shipped import Shipped
 from app.speech.asr.checkpoint.readiness import check_recogniser
 from whatsapp.brain import DialogueBrain

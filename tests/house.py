@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from app import api
 from app.auth.roles import Role
+from app.building import build
 from app.config import Settings
 from app.conversations.models import Conversation
 from app.errors import AppError
@@ -29,7 +30,7 @@ from app.kit.mongo import Database
 from app.kit.tls import trusted
 from app.language.loader import PackRegistry
 from app.language.packs import Pack
-from app.rooms import Services, build
+from app.rooms import Services
 from app.shipped import Shipped
 from app.simulate.graph import ACCOUNT_ID, GraphConfig
 from tests.standins.graph import StrictGraph, served

@@ -1,4 +1,4 @@
-"""Builds this room out of the rooms below, for `app.rooms`."""
+"""Builds this room out of the rooms below, for `app.building`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app import api
+from app.building import build
 from app.config import Settings
 from app.conversations.models import Conversation
 from app.errors import ConfigError
@@ -26,7 +27,7 @@ from app.kit.jobs import JOBS_NICENESS, CeleryJobs, JobLoop, make_celery, regist
 from app.kit.logging import setup_logging
 from app.kit.mongo import Database
 from app.language.loader import PackRegistry
-from app.rooms import Services, build
+from app.rooms import Services
 from app.shipped import Shipped
 from whatsapp.ports import ChatReply
 

@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 
 from app import api
 from app.auth.limits import ApiLimits
+from app.building import build
 from app.cli_settings import settings_with
 from app.config import Settings
 from app.errors import ConfigError, Unavailable
@@ -28,7 +29,7 @@ from app.kit.mail import SmtpMail, SmtpServer
 from app.kit.mongo import Database
 from app.kit.ratelimit import RateLimiter
 from app.language.packs import Pack
-from app.rooms import Services, build
+from app.rooms import Services
 from tests.house import OPERATOR_KEY, House, MovedClock, shipped
 from tests.standins.smtp import PASSWORD, USER, MailStandin
 
