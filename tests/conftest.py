@@ -7,11 +7,22 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import structlog
 from redis.asyncio import Redis
 
 from app.kit.clock import SystemClock
 from app.kit.embedded import EmbeddedServices
 from app.kit.mongo import Database
+
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.dev.set_exc_info,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
+"""As structlog does unasked, but for tracebacks with every local variable, which take longer than the tests."""
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
