@@ -42,7 +42,7 @@ run: setup ## Start everything, seed a demo tenant, ring five times, stay up (ON
 	@$(BIN)/vaanisetu run $(if $(filter 1 yes true,$(ONCE)),--once) $(RUN_ARGS)
 
 test: $(VENV)/.tools ## Run the tests as CI does
-	@$(PYTEST) -n 2 -m "not slow and not e2e"
+	@$(PYTEST) -n 3 -m "not slow and not e2e"
 	@$(PYTEST) -m "e2e and not slow"
 
 test-all: $(VENV)/.tools ## Run the slow tests too

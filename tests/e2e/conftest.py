@@ -12,14 +12,8 @@ from app.demo.stack import DemoStack
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DemoStack]:
+async def stack(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> AsyncIterator[DemoStack]:
     data_dir: Path = tmp_path_factory.mktemp("house")
-    _keep_trained_models(data_dir)
+    shutil.copytree(models_dir, data_dir / "models")
     async with DemoStack(Settings(data_dir=data_dir)) as running:
         yield running
-
-
-def _keep_trained_models(data_dir: Path) -> None:
-    """Spares the tests the training of an intent model that an earlier start has left."""
-    if Path("data/models").is_dir():
-        shutil.copytree("data/models", data_dir / "models")

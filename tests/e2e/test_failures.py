@@ -125,6 +125,7 @@ async def test_a_call_goes_on_and_ends_while_redis_hangs_and_jobs_run_again_afte
             await asyncio.sleep(0.2)
 
 
+@pytest.mark.slow
 async def test_a_call_goes_on_and_ends_while_the_store_hangs_and_is_written_down_afterwards(stack: DemoStack) -> None:
     (script,) = scripts_of(["hang-up-mid-sentence"])
     calls: list[SimulatedCall] = []

@@ -8,7 +8,7 @@ from app.demo.calls import scripts_of
 from app.demo.stack import DemoStack
 from app.simulate.ringing import ring
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
 
 async def test_the_logs_of_a_call_name_the_call_and_no_person(stack: DemoStack) -> None:

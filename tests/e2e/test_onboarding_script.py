@@ -11,7 +11,7 @@ import pytest
 
 from app.demo.stack import DemoStack
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "onboarding.md"
 NUMBER, PERSON, CALLER = "+918049999001", "+918049999002", "+919876500013"
