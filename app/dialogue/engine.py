@@ -101,7 +101,8 @@ class DialogueEngine:
         Raises:
             CommitNeeded: The turn changes something, and `tools` only read.
         """
-        draft = self._draft(state, profile, understanding.text)
+        secret = awaited_factor(state.awaiting) is not None
+        draft = self._draft(state, profile, "" if secret else understanding.text)
         if state.ended and understanding.intent not in draft.flows.opt_out.intents:
             return draft.finish()
         language, votes = follow(state, understanding)

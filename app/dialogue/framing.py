@@ -14,8 +14,10 @@ from app.nlu.understanding import Understanding
 YES = ("affirm", "interested", "confirm_appointment")
 NO = ("deny", "not_interested")
 _ANSWERS = ("inform", "out_of_scope", "affirm", "deny", "not_interested", "interested")
+_NO_ANSWER = ("repeat", "wait", "slower", "who_are_you", "no_recording", "goodbye")
 _OTHER_MATTER = 0.5
 _OTHER_MATTER_FOR_WORDS = 0.75
+_OTHER_MATTER_FOR_ANY_WORDS = 0.9
 _MOST_WORDS_OF_AN_ANSWER = 3
 
 
@@ -67,6 +69,8 @@ class FramingDesk:
     async def _answered(self, draft: Draft, flow: FrameFlow, slot: Slot, heard: Understanding, tools: Tools) -> bool:
         if heard.intent == "silence" or self._is_other_matter(draft, flow, slot, heard):
             return False
+        if slot.free and heard.intent in _NO_ANSWER and heard.confidence >= _OTHER_MATTER_FOR_WORDS:
+            return False
         spoken_freely = answers_freely(slot, heard)
         if self._frames.fill_all(draft, flow, heard, also=slot.name):
             if not self._waits_for_more_digits(draft, flow) or slot.name in draft.state.slots:
@@ -96,13 +100,25 @@ class FramingDesk:
     def _is_other_matter(self, draft: Draft, flow: FrameFlow, slot: Slot, heard: Understanding) -> bool:
         """Whether a turn leaves the question: another intent, clearly heard, without what was asked for."""
         other = draft.flows.frame_for(heard.intent)
-        if other is None or other is flow or slot.free:
+        if other is None or other is flow:
             return False
+        if slot.free:
+            return self._is_question(other, heard)
         if slot.type == "digits" and heard.entity("digits") is not None:
             return False
         if len(words_of(heard.text)) <= _MOST_WORDS_OF_AN_ANSWER and read(slot, heard) is not None:
             return False
         return heard.confidence >= (_OTHER_MATTER_FOR_WORDS if slot.type in SPOKEN_ANSWERS else _OTHER_MATTER)
+
+    def _is_question(self, other: FrameFlow, heard: Understanding) -> bool:
+        """Whether a turn asks something that no reason would name: of a frame that only reads, with one of its values.
+
+        "It is too expensive" is a reason that sounds like a question of price; "what do shoes cost" is one.
+        """
+        if other.write or other.tool is None or other.number is not None:
+            return False
+        asks = any(read(slot, heard) is not None for slot in other.slots)
+        return asks and heard.confidence >= _OTHER_MATTER_FOR_ANY_WORDS
 
     def _waits_for_more_digits(self, draft: Draft, flow: FrameFlow) -> bool:
         """Acknowledges a number's first part; returns whether there is one."""

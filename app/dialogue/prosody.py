@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 _MOST_TURNS = 6
 _RAISED = 1.3
+_LONG, _LONG_SECONDS = 2.0, 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,8 @@ class Prosody:
 def strain(voice: Mapping[str, float], heard: Prosody) -> float:
     """Returns how far a turn is above the caller's own average so far, 0 (as ever) to 1.
 
-    Each of four signs counts a quarter: 30 % faster, 6 dB louder, pitch three semitones higher or half as varied
-    again. A first turn has nothing to be compared with.
+    Each of five signs counts a quarter: 30 % faster, 6 dB louder, pitch three semitones higher, pitch half as varied
+    again, twice as long (and over four seconds). A first turn has nothing to be compared with.
 
     Args:
         voice: The averages that `learnt` keeps.
@@ -47,14 +48,16 @@ def strain(voice: Mapping[str, float], heard: Prosody) -> float:
         signs += heard.pitch_hz >= usual * 2 ** (3 / 12)
     if heard.pitch_spread and (usual := voice.get("pitch_spread")):
         signs += heard.pitch_spread >= 1.5 * usual
-    return signs / 4
+    if usual := voice.get("turn_seconds"):
+        signs += heard.turn_seconds >= max(_LONG * usual, _LONG_SECONDS)
+    return min(1.0, signs / 4)
 
 
 def learnt(voice: Mapping[str, float], heard: Prosody) -> dict[str, float]:
     """Returns the caller's averages with one turn more; old turns fade after six."""
     turns = min(voice.get("turns", 0.0) + 1, _MOST_TURNS)
     after = {**voice, "turns": turns}
-    for name in ("words_per_second", "loudness_db", "pitch_hz", "pitch_spread"):
+    for name in ("turn_seconds", "words_per_second", "loudness_db", "pitch_hz", "pitch_spread"):
         value = getattr(heard, name)
         if value is not None:
             before = voice.get(name, value)

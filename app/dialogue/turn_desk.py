@@ -55,7 +55,7 @@ class TurnDesk:
         intent = heard.intent
         if intent in draft.flows.opt_out.intents:
             draft.disclose(draft.flows.opt_out.disclosure)
-            draft.act(ActionKind.OPT_OUT, intent, {"text": heard.text, "language": draft.state.language})
+            draft.act(ActionKind.OPT_OUT, intent, {"text": draft.heard, "language": draft.state.language})
             draft.act(ActionKind.END, intent)
             return
         finding = notice(draft, heard, prosody, any_words=self._expects_anything(draft))
@@ -63,7 +63,7 @@ class TurnDesk:
             self._unheard(draft)
         elif self._wants_language(draft, heard):
             self._courtesy.change_language(draft, heard)
-        elif not self._handed_over(draft, heard) and not self._escalated(draft, finding):
+        elif not self._handed_over(draft, heard) and not self._escalated(draft, finding, heard):
             served = await self._framing.serve(draft, heard, tools) or await self._between(draft, heard, tools)
             if not served and not await self._number_given(draft, heard, tools):
                 await self._served(draft, heard, tools)
@@ -99,9 +99,7 @@ class TurnDesk:
             self._person.offer(draft, f"unsupported:{intent}", "unsupported_request")
             return True
         if trigger is not Trigger.EXPLICIT_REQUEST:
-            draft.change(intent=intent)
-            for entity in heard.entities:
-                draft.put_slot(entity.kind, entity.resolved or entity.value)
+            self._note(draft, heard)
         evidence = {"intent": intent, "confidence": round(heard.confidence, 3)}
         self._person.hand_over(
             draft,
@@ -114,14 +112,29 @@ class TurnDesk:
         )
         return True
 
-    def _escalated(self, draft: Draft, finding: Finding | None) -> bool:
+    def _escalated(self, draft: Draft, finding: Finding | None, heard: Understanding) -> bool:
         if finding is None:
             return False
+        if finding.trigger is Trigger.BUYING_INTENT:
+            self._note(draft, heard)
         if finding.trigger is Trigger.LOW_CONFIDENCE:
             self._person.give_up(draft, finding.reason)
         else:
             self._person.escalate(draft, finding.trigger, finding.reason, finding.evidence, before=finding.before)
         return True
+
+    def _note(self, draft: Draft, heard: Understanding) -> None:
+        """Keeps a turn's matter and values for the person who takes over; no values where a secret was asked for."""
+        flow = draft.flows.frame_for(heard.intent)
+        own = flow is not None and (not draft.frame_open or draft.state.flow == flow.name)
+        draft.change(intent=heard.intent)
+        if awaited_factor(draft.state.awaiting) is not None:
+            return
+        if flow is not None and own:
+            self._frames.fill_all(draft, flow, heard, also=None if flow.number is None else flow.number.name)
+            return
+        for entity in heard.entities:
+            draft.put_slot(entity.kind, entity.resolved or entity.value)
 
     async def _talk(self, draft: Draft, heard: Understanding, meant: str, tools: Tools) -> None:
         """Goes on after a yes or no to the question with which a call that we placed begins."""

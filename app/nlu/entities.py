@@ -26,6 +26,7 @@ TIME_ZONE = ZoneInfo("Asia/Kolkata")
 _RUPEE_SOUND = "rup"  # rupees, rupaye, ரூபாய், రూపాయలు: alike by sound key
 _PHONE = re.compile(r"(?:91|0)?[6-9]\d{9}$")
 _LONGEST_ENDING = 4
+_SHORTEST_SOUND_OF_NAME = 5  # shorter keys are those of other words too: "can't" and "ghante" sound like "Kannada"
 _TAKEN = "␣"
 _MONEY_BEFORE, _MONEY_AFTER = 3, 2
 _SHORTEST_ORDER_FIGURES = 3
@@ -51,7 +52,9 @@ class EntityFinder:
         self._numbers = frozenset(
             word for p in packs for words in (p.digit_words, p.number_words, p.repeat_words) for word in words
         )
-        self._languages = _by_sound({name: tag for p in packs for name, tag in p.lexicon.language_names.items()})
+        names = {name: tag for p in packs for name, tag in p.lexicon.language_names.items()}
+        self._languages = _by_sound(names)
+        self._written = tuple(sorted(names.items(), key=lambda item: -len(item[0])))
         vocabularies = [p.vocabulary for p in packs]
         self._cities = Phrases([v.cities for v in vocabularies], shortest_sound=5)
         self._items = Phrases([v.items for v in vocabularies], shortest_sound=5)
@@ -178,6 +181,8 @@ class EntityFinder:
         value = parse_number(words, packs)
         if value is None or span.end >= len(search.tokens):
             return None
+        if span.everyday and number_spans(search.tokens[span.start : span.end], packs[:1]) == []:
+            return None
         if self._units.at(search.tokens, span.end) is not None:
             return value
         near = [at for at in (span.end, span.end + 1) if at < len(search.tokens)]
@@ -211,9 +216,10 @@ class EntityFinder:
         hits: dict[str, str] = {}
         for word in words_of(text):
             key = sound_key(word)
-            for name, tag in self._languages:
-                if tag not in hits and key.startswith(name) and len(key) - len(name) <= _LONGEST_ENDING:
-                    hits[tag] = word
+            for said, known in ((key, self._languages), (word, self._written)):
+                for name, tag in known:
+                    if tag not in hits and said.startswith(name) and len(said) - len(name) <= _LONGEST_ENDING:
+                        hits[tag] = word
         return [(word, tag) for tag, word in hits.items()]
 
 
@@ -311,5 +317,5 @@ def _uncorrected(
 
 def _by_sound(names: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Returns (sound key, tag) pairs, longest first."""
-    keys = {sound_key(name): tag for name, tag in names.items()}
+    keys = {key: tag for name, tag in names.items() if len(key := sound_key(name)) >= _SHORTEST_SOUND_OF_NAME}
     return tuple(sorted(keys.items(), key=lambda item: -len(item[0])))

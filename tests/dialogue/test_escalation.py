@@ -1,5 +1,6 @@
 """What brings a person in: each trigger, switched on and off; where the person is reached; and the evidence."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from app.dialogue.engine import DialogueEngine
 from app.dialogue.escalation import EscalationPolicy, Target
 from app.dialogue.hours import BusinessHours, Span
-from app.dialogue.prosody import Prosody
+from app.dialogue.prosody import Prosody, learnt, strain
 from app.dialogue.turn import AgentProfile, Reply
 from tests.dialogue.conftest import FLOWS, LANGUAGES, REGISTRY, Conversation, FixedClock, Shop, kinds, profile, says_key
 
@@ -72,6 +73,17 @@ async def test_a_raised_voice_counts_beside_the_words(engine: DialogueEngine) ->
     assert not (await deaf.say("order_status", raised, text=f"this is {angry}")).actions
 
 
+def test_each_sign_of_a_raised_voice_counts() -> None:
+    usual = learnt({}, Prosody(2.0, 2.5, -24.0, 130.0, 2.0))
+    calm = Prosody(2.0, 2.5, -24.0, 130.0, 2.0)
+    assert strain(usual, calm) == 0.0
+    for sign in ({"turn_seconds": 5.0}, {"words_per_second": 3.5}, {"loudness_db": -17.0}, {"pitch_hz": 160.0}):
+        assert strain(usual, replace(calm, **sign)) == 0.25, sign
+    assert strain(usual, replace(calm, pitch_spread=3.5)) == 0.25
+    assert strain(usual, replace(calm, turn_seconds=3.9)) == 0.0, "twice as long, but short"
+    assert strain(usual, Prosody(9.0, 4.0, -10.0, 200.0, 5.0)) == 1.0
+
+
 async def test_doubt_twice_in_a_row(engine: DialogueEngine) -> None:
     talk = await talk_of(engine, LANGUAGES[0], EscalationPolicy())
     await talk.say("greet", confidence=0.2)
@@ -98,6 +110,8 @@ async def test_signs_of_buying(engine: DialogueEngine) -> None:
     talk = await talk_of(engine, LANGUAGES[0], policy)
     reply = await talk.say("request_quote", item="shoes", quantity="90", amount="250000")
     assert decided(reply)[0] == "buying_intent" and decided(reply)[1]["budget"] == 250_000
+    known = reply.actions[0].data
+    assert known["intent"] == "request_quote" and known["slots"]["budget"] == "250000"
     slow = await talk_of(engine, LANGUAGES[0], policy)
     assert not (await slow.say("request_quote", item="shoes", amount="500")).actions
     assert decided(await slow.say("decision_maker", text="I decide"))[0] == "buying_intent"

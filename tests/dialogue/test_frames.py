@@ -155,6 +155,32 @@ async def test_a_second_matter_of_the_same_sentence_is_served_next(talk: Convers
     assert says_key(await talk.say("affirm"), talk.language, "price_answer")
 
 
+@pytest.mark.parametrize(
+    ("intent", "key", "act"),
+    [
+        ("repeat", "ask_cancel_reason", None),
+        ("wait", "please_wait_ok", None),
+        ("who_are_you", "ask_cancel_reason", None),
+        ("no_recording", "no_recording_done", "stop_recording"),
+        ("goodbye", "goodbye", "end"),
+    ],
+)
+async def test_a_courtesy_is_no_reason(talk: Conversation, intent: str, key: str, act: str | None) -> None:
+    await talk.say("cancel_order", digits="4512")
+    reply = await talk.say(intent, text="these are words enough for a reason")
+    assert says_key(reply, talk.language, key) and "reason" not in talk.state.slots
+    assert act is None or act in kinds(reply)
+
+
+async def test_a_question_in_between_is_no_reason_and_the_reason_is_asked_again(talk: Conversation) -> None:
+    await talk.say("cancel_order", digits="4512")
+    reply = await talk.say("price_question", text="what do shoes cost", confidence=0.99, item="shoes")
+    assert says_key(reply, talk.language, "price_answer") and "reason" not in talk.state.slots
+    await talk.say("price_question", text="the price is too high", confidence=0.99)
+    assert talk.state.slots["reason"] == "the price is too high"
+    assert says_key(await talk.say("affirm"), talk.language, "cancel_order_done")
+
+
 async def test_a_day_that_is_past_is_said_so(talk: Conversation) -> None:
     await talk.say("reschedule_delivery", digits="4512")
     reply = await talk.say("inform", date="2026-11-20")
@@ -300,3 +326,26 @@ async def test_an_old_stored_state_still_loads(engine: DialogueEngine) -> None:
     talk = Conversation(engine, "en-IN")
     talk.state = DialogueState.from_json(stored)
     assert says_key(await talk.say("inform", digits="12"), "en-IN", "order_status_shipped")
+
+
+@pytest.mark.parametrize(
+    ("intent", "found"),
+    [
+        ("human_agent", {"digits": "2468"}),
+        ("legal_threat", {"digits": "2468"}),
+        ("report_fraud", {"digits": "2468"}),
+        ("request_quote", {"digits": "2468", "amount": "250000", "quantity": "2468"}),
+        ("stop_contact", {"digits": "2468"}),
+    ],
+)
+async def test_a_secret_said_beside_another_matter_is_kept_nowhere(
+    engine: DialogueEngine, intent: str, found: dict[str, str]
+) -> None:
+    talk = Conversation(engine, LANGUAGES[0], profile(verification=VerificationPolicy()))
+    await talk.open()
+    await talk.say("order_status", digits="4512")
+    assert talk.state.awaiting == "verify:pin"
+    reply = await talk.say(intent, text="2468 and something else", **found)
+    assert reply.actions
+    kept = str(talk.state.to_json()) + str([action.data for action in reply.actions])
+    assert "2468" not in kept and "something else" not in kept

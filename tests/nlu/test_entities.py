@@ -139,3 +139,31 @@ def test_digit_strings_of_every_length_and_mixture() -> None:
         else:
             wrong.append((digits, text))
     assert right / 400 >= 0.97, wrong[:5]
+
+
+@pytest.mark.parametrize(
+    ("tag", "text"),
+    [
+        ("en-IN", "i can't come"),
+        ("en-IN", "i live in india near gandhi road"),
+        ("hi-IN", "दो घंटे बाद फ़ोन कीजिए"),
+        ("ta-IN", "கண்டிப்பா வரேன்"),
+        ("te-IN", "మా ఇంటికి పది గంటలకు పంపండి"),
+    ],
+)
+def test_words_that_sound_like_a_language_name_none(tag: str, text: str) -> None:
+    assert find(text, tag, "language") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [("kannada", "kn-IN"), ("kannadalo", "kn-IN"), ("thamizh", "ta-IN"), ("இந்தில", "hi-IN"), ("telgu", "te-IN")],
+)
+def test_a_language_named(text: str, wanted: str) -> None:
+    (named,) = [e.value for e in FINDER.find(text, language="en-IN", heard_with=1.0, now=NOW) if e.kind == "language"]
+    assert named == wanted
+
+
+def test_an_english_do_counts_nothing() -> None:
+    assert find("how much do shoes cost", "en-IN", "quantity") == []
+    assert find("do kursiyan chahiye", "hi-IN", "quantity") == ["2"]
