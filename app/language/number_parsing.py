@@ -11,6 +11,7 @@ from app.language.number_words import NumberWord, NumberWords, number_words
 from app.language.packs import Pack
 
 _GROUPING = re.compile(r"(?<=\d),(?=\d)")
+_THOUSANDS = re.compile(r"(?<=\d)\s+k\b", re.IGNORECASE)
 _POINT = re.compile(r"(?<=\d)\.(?=\d)")
 _FIGURE = re.compile(r"(\d[\d-]*)(?:point(\d+))?(k)?")
 _PARTS = re.compile(r"\d[\d-]*(?:point\d+)?(?:k(?![^\W\d]))?|\D+")
@@ -86,7 +87,22 @@ def parse_amount(text: str, packs: Sequence[Pack]) -> int | None:
         text: The utterance; whether the number is money at all is for the caller to judge.
         packs: Packs whose number words count.
     """
-    return parse_number(text.replace("₹", " ").replace("/-", " "), packs)
+    plain = text.replace("₹", " ").replace("/-", " ")
+    return _hundreds(plain, packs) or parse_number(plain, packs)
+
+
+def _hundreds(text: str, packs: Sequence[Pack]) -> int | None:
+    """Returns a price said in two numbers, "nine ninety nine" or "twelve fifty"; None of any other words.
+
+    Two tens are no price: "das bees rupaye" is ten or twenty rupees.
+    """
+    runs = list(_runs(tokens_of(text), number_words(tuple(packs))))
+    if len(runs) != 1 or len(runs[0]) != 2 or None in runs[0]:
+        return None
+    first, second = (piece.value for piece in runs[0] if piece is not None)
+    if any(piece is None or piece.figures for piece in runs[0]) or not 20 <= second <= 99:
+        return None
+    return first * 100 + second if 1 <= first <= 9 or (first <= 99 and first % 10) else None
 
 
 def tokens_of(text: str) -> list[str]:
@@ -94,7 +110,7 @@ def tokens_of(text: str) -> list[str]:
     ascii_digits = "".join(
         str(unicodedata.decimal(char)) if char.isdecimal() and not char.isascii() else char for char in text
     )
-    words = words_of(_POINT.sub("point", _GROUPING.sub("", ascii_digits)))
+    words = words_of(_POINT.sub("point", _GROUPING.sub("", _THOUSANDS.sub("k", ascii_digits))))
     return [part.strip("-") for word in words for part in (_PARTS.findall(word) if word[0].isdigit() else [word])]
 
 
@@ -212,6 +228,11 @@ def _cardinal(tokens: list[str], start: int, words: NumberWords) -> tuple[int, i
     end, ended = Fraction(-1), start
     while index < len(tokens):
         step = _step(tokens, index, words)
+        decimal = _decimal(tokens, index, words) if last is not None and 0 < part < 1000 else None
+        if decimal is not None:
+            part += decimal[0]
+            index, open_part = decimal[1], True
+            continue
         if step is None:
             if index == start or tokens[index] not in words.fillers or total + part < 100 or not open_part:
                 break
@@ -242,6 +263,21 @@ def _cardinal(tokens: list[str], start: int, words: NumberWords) -> tuple[int, i
         if (total + part).denominator == 1:
             end, ended = total + part, index
     return (int(end), ended) if ended > start else None
+
+
+def _decimal(tokens: list[str], index: int, words: NumberWords) -> tuple[Fraction, int] | None:
+    """Reads "point seven five" before a multiplier: of "3.75 lakh" what follows the 3."""
+    if tokens[index] not in words.points:
+        return None
+    digits, end = "", index + 1
+    while end < len(tokens) and (found := words.at(tokens, end)) is not None:
+        digit = found[0].whole
+        if digit is None or digit > 9:
+            break
+        digits, end = f"{digits}{digit}", found[1]
+    if not digits or _multiplier(tokens, end, words) is None:
+        return None
+    return Fraction(int(digits), 10 ** len(digits)), end
 
 
 def _step(tokens: list[str], index: int, words: NumberWords) -> tuple[NumberWord, int] | None:

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from indic_numtowords import num2words, supported_langs
 
+from app.language.bent_numbers import hours_and_parts
 from app.language.normalise import normalise
 from app.language.packs import Pack
 
@@ -57,6 +58,7 @@ class NumberWords:
     corrections: frozenset[tuple[str, ...]]
     fillers: frozenset[str]
     everyday: frozenset[str]  # number words that are also ordinary words ("do", "ek")
+    points: frozenset[str]  # "point", of a spoken decimal
 
     def at(self, tokens: list[str], start: int) -> tuple[NumberWord, int] | None:
         """Returns the longest number word that begins at a token, and where it ends."""
@@ -102,6 +104,7 @@ def number_words(packs: tuple[Pack, ...]) -> NumberWords:
             if " " not in word
         ),
         everyday=frozenset(everyday),
+        points=frozenset(word for pack in packs for word in pack.lexicon.point_words),
     )
 
 
@@ -114,6 +117,8 @@ def _of_pack(pack: Pack) -> Iterator[tuple[tuple[str, ...], NumberWord]]:
         yield tuple(words.split()), NumberWord(Fraction(number), joins=joins, tags=tags)
     for words, fraction in pack.fraction_words.items():
         yield tuple(words.split()), NumberWord(Fraction(fraction), shift=fraction[0] in "+-", tags=tags)
+    for phrase, value in hours_and_parts(pack).items():
+        yield phrase, NumberWord(value, tags=tags)
     for words, times in pack.repeat_words.items():
         yield tuple(words.split()), NumberWord(repeat=times, tags=tags)
     if has_number_engine(pack.manifest.numbers):

@@ -56,6 +56,7 @@ class Lexicon:
     speak_words: frozenset[str] = frozenset()
     correction_words: frozenset[str] = frozenset()
     number_joins: frozenset[str] = frozenset()
+    point_words: frozenset[str] = frozenset()
     suffixes: tuple[str, ...] = ()
     common_words: frozenset[str] = frozenset()
     relative_days: Mapping[str, int] = field(default_factory=dict)  # spoken word -> days from today

@@ -15,7 +15,7 @@ from app.language.source import UNFINISHED, is_nfc
 FILE_NAME = "vocabulary.yaml"
 _CALENDAR = re.compile(
     r"r~?-?\d{1,2}|mon|tue|wed|thu|fri|sat|sun|weekend|m([1-9]|1[0-2])|o([1-9]|[12]\d|3[01])"
-    r"|next|this|last|dom|days|weeks|months|later|within|ago|past"
+    r"|next|this|last|dom|days|weeks|months|days_ahead|weeks_ahead|later|within|ago|past"
 )
 _CLOCK = re.compile(
     r"hour|am|pm|morning|noon|afternoon|evening|night|midnight|half|quarter|past|to|minute|hours|later|within"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from app.language.bent_numbers import ordinals
 from app.language.number_parsing import number_at, tokens_of
 from app.language.packs import Pack
 from app.nlu.phrases import Phrases
@@ -14,6 +15,9 @@ _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _ISO = re.compile(r"(?<!\d)(20\d\d)-(\d{1,2})-(\d{1,2})(?!\d)")
 _DAY_FIRST = re.compile(r"(?<!\d)(\d{1,2})[/.-](\d{1,2})(?:[/.-](20\d\d|\d\d))?(?![\d/])")
 _FURTHEST_DAYS = 400
+_UNITS = ("days", "weeks", "months")
+_UNITS_AHEAD = {"days_ahead": "days", "weeks_ahead": "weeks"}
+_TURNS = {"next": 1, "this": 0, "last": -1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +41,11 @@ class DateFinder:
             dict(zip((tuple(tokens_of(w)) for w in p.formats.weekdays), _WEEKDAYS, strict=False)) for p in packs
         ]
         relative = [{tuple(tokens_of(w)): f"r{days}" for w, days in p.lexicon.relative_days.items()} for p in packs]
+        numbered = [{words: f"o{day}" for words, day in ordinals(p).items()} for p in packs]
         own = [p.vocabulary.calendar for p in packs]
         self._past = frozenset(words for group in own for words, code in group.items() if code == "past")
         groups = [{w: c for w, c in group.items() if c != "past"} for group in own]
-        self._phrases = Phrases([*groups, *relative, *weekdays, *formats])
+        self._phrases = Phrases([*groups, *relative, *weekdays, *formats, *numbered])
 
     def find(self, tokens: list[str], today: date, *, past: bool, expected: bool) -> list[Moment]:
         """Returns the dates named, in order, none overlapping.
@@ -71,6 +76,18 @@ class DateFinder:
         if index >= len(tokens):
             return "", index
         return self._phrases.at(tokens, index) or ("", index)
+
+    def ordinal(self, tokens: list[str], index: int) -> tuple[int, int] | None:
+        """Returns a day of the month at a token ("fifth", "twenty fifth") and where it ends."""
+        code, end = self.code(tokens, index)
+        if code[:1] == "o":
+            return int(code[1:]), end
+        ten = self.number(tokens, index)
+        if ten is not None and ten[0] in (20, 30):
+            code, end = self.code(tokens, ten[1])
+            if code[:1] == "o" and int(code[1:]) < 10:
+                return ten[0] + int(code[1:]), end
+        return None
 
     def number(self, tokens: list[str], index: int) -> tuple[int, int] | None:
         """Returns a whole number at a token and where it ends."""
@@ -126,7 +143,7 @@ class _Reader:
         code, end = self._finder.code(self._tokens, index)
         number = self._finder.number(self._tokens, index)
         if code[:1] == "r" and (number is None or number[1] <= end):
-            return self._moment(index, end, self._relative(code))
+            return self._from_today(index, end, code) or self._moment(index, end, self._relative(code))
         if code in ("next", "last", "this"):
             return self._turned(index, end, code)
         if code in _WEEKDAYS or code == "weekend":
@@ -137,15 +154,43 @@ class _Reader:
             after = self._finder.number(self._tokens, end)
             if after is not None and 1 <= after[0] <= 31:
                 return self._moment(index, after[1], self._day_of_month(after[0]))
-        if code[:1] == "o" and code[1:].isdigit():
-            return self._numbered(index, end, int(code[1:]), ordinal=True)
-        if code == "within" and (number := self._finder.number(self._tokens, end)) is not None:
-            unit, after_unit = self._finder.code(self._tokens, number[1])
-            if unit in ("days", "weeks", "months"):
-                return self._moment(index, after_unit, self._shifted(number[0], unit))
+        if (ordinal := self._finder.ordinal(self._tokens, index)) is not None:
+            return self._numbered(index, ordinal[1], ordinal[0], ordinal=True)
+        if code in _UNITS and (found := self._one_unit(index, end, code)):
+            return found
+        if code in ("within", "later") and (found := self._ahead(index, end)):
+            return found
         if number is not None:
             return self._numbered(index, number[1], number[0], ordinal=False)
         return None
+
+    def _from_today(self, index: int, end: int, code: str) -> Moment | None:
+        """Reads "aaj se teen din baad": counted from a day that is named with it."""
+        for start in (end, end + 1) if code == "r0" else ():
+            number = self._finder.number(self._tokens, start)
+            unit, after = self._finder.code(self._tokens, number[1]) if number is not None else ("", 0)
+            turn, ended = self._finder.code(self._tokens, after) if unit in _UNITS else ("", 0)
+            if number is not None and turn == "later":
+                return self._moment(index, ended, self._shifted(number[0], unit))
+        return None
+
+    def _one_unit(self, index: int, end: int, unit: str) -> Moment | None:
+        """Reads "vaaram tarvata", "a week later": one of a unit, as none is counted."""
+        if index and self._finder.number(self._tokens, index - 1) is not None:
+            return None
+        turn, after = self._finder.code(self._tokens, end)
+        count = {"later": 1, "ago": -1}.get(turn)
+        return self._moment(index, after, self._shifted(count, unit)) if count is not None else None
+
+    def _ahead(self, index: int, end: int) -> Moment | None:
+        """Reads "in three days", "after two weeks", "in a week"."""
+        number = self._finder.number(self._tokens, end)
+        if number is None and end < len(self._tokens) and len(self._tokens[end]) == 1:
+            number = (1, end + 1)
+        if number is None:
+            return None
+        unit, after = self._finder.code(self._tokens, number[1])
+        return self._moment(index, after, self._shifted(number[0], unit)) if unit in _UNITS else None
 
     def _numbered(self, index: int, end: int, number: int, *, ordinal: bool) -> Moment | None:
         """Reads what a number begins: "25 november", "25 tareekh", "do din baad", or a bare day when one was asked."""
@@ -164,11 +209,18 @@ class _Reader:
             return self._moment(index, after, in_month(number, int(code[1:]), year, self._today, past=self._past))
         if named and 1 <= number <= 31:
             return self._moment(index, end, self._day_of_month(number))
-        if code in ("days", "weeks", "months") and not ordinal:
+        if code in _UNITS and not ordinal:
             turn, ended = self._finder.code(self._tokens, after)
             if turn in ("later", "ago"):
                 return self._moment(index, ended, self._shifted(-number if turn == "ago" else number, code))
             return None
+        behind = index > 0 and self._finder.code(self._tokens, index - 1)[0] == "last"
+        if code in _UNITS_AHEAD and not (ordinal or behind or self._past):
+            return self._moment(index, after, self._shifted(number, _UNITS_AHEAD[code]))
+        if ordinal and code in ("next", "this", "last"):
+            unit, ended = self._finder.code(self._tokens, after)
+            if unit == "months":
+                return self._moment(index, ended, self._day_in_turned_month(number, code))
         begins = index > 0 and self._tokens[index - 1] in ("the", "on")
         alone = self._expected and end - index == len(self._tokens) and 1 <= number <= 31
         if (ordinal and begins and end == len(self._tokens)) or (ordinal and self._expected) or alone:
@@ -177,14 +229,10 @@ class _Reader:
 
     def _month_first(self, index: int, end: int, month: int) -> Moment | None:
         """Reads "november 25", "november twenty fifth 2026"."""
-        code, after = self._finder.code(self._tokens, end)
-        if code[:1] == "o" and code[1:].isdigit():
-            day, after = int(code[1:]), after
-        else:
-            number = self._finder.number(self._tokens, end)
-            if number is None or not 1 <= number[0] <= 31:
-                return None
-            day, after = number
+        number = self._finder.ordinal(self._tokens, end) or self._finder.number(self._tokens, end)
+        if number is None or not 1 <= number[0] <= 31:
+            return None
+        day, after = number
         if self._finder.code(self._tokens, after)[0] == "dom":
             after = self._finder.code(self._tokens, after)[1]
         year, after = self._year(after)
@@ -205,17 +253,24 @@ class _Reader:
                 after = ended
             return self._moment(index, after, day)
         if code == "months":
-            return self._in_turned_month(index, after, {"next": 1, "this": 0, "last": -1}[turn])
+            return self._in_turned_month(index, after, turn)
         return None
 
-    def _in_turned_month(self, index: int, end: int, shift: int) -> Moment:
-        months = self._today.year * 12 + self._today.month - 1 + shift
+    def _in_turned_month(self, index: int, end: int, turn: str) -> Moment:
         for start in (end, end + 1):
-            number = self._finder.number(self._tokens, start)
-            if number is not None and self._finder.code(self._tokens, number[1])[0] == "dom":
-                day = _day(months // 12, months % 12 + 1, number[0])
-                return self._moment(index, self._finder.code(self._tokens, number[1])[1], day)
+            ordinal = self._finder.ordinal(self._tokens, start)
+            number = ordinal or self._finder.number(self._tokens, start)
+            if number is None:
+                continue
+            code, after = self._finder.code(self._tokens, number[1])
+            if code == "dom" or ordinal is not None:
+                ended = after if code == "dom" else number[1]
+                return self._moment(index, ended, self._day_in_turned_month(number[0], turn))
         return Moment(index, end, None)
+
+    def _day_in_turned_month(self, day: int, turn: str) -> date | None:
+        months = self._today.year * 12 + self._today.month - 1 + _TURNS[turn]
+        return _day(months // 12, months % 12 + 1, day)
 
     def _weekday(self, index: int, end: int, code: str, turn: str = "") -> Moment:
         wanted = 5 if code == "weekend" else _WEEKDAYS.index(code)

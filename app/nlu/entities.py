@@ -13,7 +13,7 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from app.language.number_parsing import NumberSpan, number_spans, parse_amount, parse_digits, parse_number, tokens_of
-from app.language.number_words import number_words
+from app.language.number_words import NumberWord, number_words
 from app.language.packs import Pack
 from app.nlu.dates import DateFinder, Moment, written_dates
 from app.nlu.phonetic import sound_key, words_of
@@ -27,6 +27,7 @@ _RUPEE_SOUND = "rup"  # rupees, rupaye, ரூபாய், రూపాయల�
 _PHONE = re.compile(r"(?:91|0)?[6-9]\d{9}$")
 _LONGEST_ENDING = 4
 _SHORTEST_SOUND_OF_NAME = 5  # shorter keys are those of other words too: "can't" and "ghante" sound like "Kannada"
+_SHORTEST_SOUND_OF_NUMBER = 6
 _TAKEN = "␣"
 _MONEY_BEFORE, _MONEY_AFTER = 3, 2
 _SHORTEST_ORDER_FIGURES = 3
@@ -52,6 +53,7 @@ class EntityFinder:
         self._numbers = frozenset(
             word for p in packs for words in (p.digit_words, p.number_words, p.repeat_words) for word in words
         )
+        self._spellings = _by_spelling(self._packs)
         names = {name: tag for p in packs for name, tag in p.lexicon.language_names.items()}
         self._languages = _by_sound(names)
         self._written = tuple(sorted(names.items(), key=lambda item: -len(item[0])))
@@ -92,6 +94,12 @@ class EntityFinder:
         dates, times, packs = self._finders.get(language) or next(iter(self._finders.values()))
         search = _Search(text, heard_with)
         search.take_written(now, times)
+        search.tokens = [
+            self._spellings.get(sound_key(token), token)
+            if token.isalpha() and token.isascii() and token not in self._numbers
+            else token
+            for token in search.tokens
+        ]
         for moment in dates.find(search.tokens, now.date(), past=past, expected=listening.expectation == "date"):
             search.take("date", moment)
         dated = any(entity.kind == "date" for entity in search.found)
@@ -116,7 +124,8 @@ class EntityFinder:
     def number_share(self, text: str) -> float:
         """Returns the share (0..1) of words that belong to numbers."""
         words = words_of(text)
-        return sum(w in self._numbers or w.isdigit() for w in words) / len(words) if words else 0.0
+        known = sum(w in self._numbers or w.isdigit() or sound_key(w) in self._spellings for w in words)
+        return known / len(words) if words else 0.0
 
     def _read_numbers(self, search: "_Search", packs: tuple[Pack, ...], listening: Listening, paid: bool) -> None:
         """Sorts every stretch of numbers into amounts, quantities, digits, phones and numbers."""
@@ -319,3 +328,17 @@ def _by_sound(names: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Returns (sound key, tag) pairs, longest first."""
     keys = {key: tag for name, tag in names.items() if len(key := sound_key(name)) >= _SHORTEST_SOUND_OF_NAME}
     return tuple(sorted(keys.items(), key=lambda item: -len(item[0])))
+
+
+def _by_spelling(packs: tuple[Pack, ...]) -> dict[str, str]:
+    """Returns the sound keys of number words, long enough to be no other word's, and one spelling of each."""
+    found: dict[str, tuple[NumberWord, str]] = {}
+    doubtful: set[str] = set()
+    for phrase, word in number_words(packs).words.items():
+        key = sound_key(phrase[0])
+        if len(phrase) > 1 or len(key) < _SHORTEST_SOUND_OF_NUMBER:
+            continue
+        known = found.setdefault(key, (word, phrase[0]))[0]
+        if (known.value, known.repeat, known.shift) != (word.value, word.repeat, word.shift):
+            doubtful.add(key)
+    return {key: spelling for key, (_, spelling) in found.items() if key not in doubtful}

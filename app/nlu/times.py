@@ -137,7 +137,8 @@ class TimeFinder:
         """Reads "half past five", "quarter to six", "half an hour later"."""
         turn, after = self._code(tokens, end)
         part = Fraction(1, 2) if code == "half" else Fraction(1, 4)
-        if turn in ("past", "to") and (number := self._number(tokens, after)) is not None and number[0] <= 12:
+        number = self._number(tokens, after) or self._named_hour(tokens, after)
+        if turn in ("past", "to") and number is not None and number[0] <= 12:
             return self._timed(tokens, index, number[1], number[0] + (part if turn == "past" else -part))
         for start in (end, end + 1):
             if self._code(tokens, start)[0] in ("hours", "hour"):
@@ -147,6 +148,11 @@ class TimeFinder:
         if code == "half" and number is not None and number[0] <= 12 and self._code(tokens, number[1])[0] == "hour":
             return self._timed(tokens, index, self._code(tokens, number[1])[1], number[0] + part)
         return None
+
+    def _named_hour(self, tokens: list[str], index: int) -> tuple[Fraction, int] | None:
+        """Returns the hour that one word names ("aarintiki") and where it ends."""
+        code, end = self._code(tokens, index)
+        return (Fraction(code[1:]), end) if code[:1] == "h" and code[1:].isdigit() else None
 
     def _minutes_first(self, tokens: list[str], index: int, end: int, minutes: int, turn: str) -> Moment | None:
         """Reads "ten to six"."""

@@ -167,3 +167,64 @@ def test_a_language_named(text: str, wanted: str) -> None:
 def test_an_english_do_counts_nothing() -> None:
     assert find("how much do shoes cost", "en-IN", "quantity") == []
     assert find("do kursiyan chahiye", "hi-IN", "quantity") == ["2"]
+
+
+ROMANISED = {
+    "hi-IN": ["zero", "ek", "do", "teen", "chaar", "paanch", "chheh", "saat", "aath", "nau"],
+    "ta-IN": ["pujjiyam", "onnu", "rendu", "munnu", "naalu", "aindu", "aaru", "ezhu", "yettu", "ombathu"],
+    "te-IN": ["sunnaa", "okati", "rendu", "muudu", "naalugu", "aidhu", "aaru", "yedu", "enimidhi", "thommidhi"],
+}
+
+
+@pytest.mark.parametrize("tag", list(ROMANISED))
+def test_digit_strings_in_chat_spelling_unasked(tag: str) -> None:
+    rng = random.Random(4)
+    wrong = []
+    for _ in range(150):
+        digits = "".join(rng.choice("0123456789") for _ in range(rng.randint(4, 16)))
+        words = [(ROMANISED[tag] if rng.random() < 0.7 else SPOKEN_DIGITS["en-IN"])[int(digit)] for digit in digits]
+        text = f"order number {' '.join(words)}"
+        found = find(text, tag, "digits") or find(text, tag, "phone")
+        if found != [digits]:
+            wrong.append((digits, text, found))
+    assert len(wrong) <= 150 * 0.03, (len(wrong), wrong[:5])
+
+
+@pytest.mark.parametrize(
+    ("tag", "text", "kind", "value"),
+    [
+        ("en-IN", "after three days", "date", "2026-11-24"),
+        ("en-IN", "in a week please", "date", "2026-11-28"),
+        ("en-IN", "first of next month", "date", "2026-12-01"),
+        ("hi-IN", "पहली तारीख को", "date", "2026-12-01"),
+        ("hi-IN", "aaj se teen din baad", "date", "2026-11-24"),
+        ("hi-IN", "do hafte mein", "date", "2026-12-05"),
+        ("hi-IN", "pichle do din mein", "date", None),
+        ("ta-IN", "டிசம்பர் மூணாம் தேதி", "date", "2026-12-03"),
+        ("ta-IN", "irupathi anjaam thethi", "date", "2026-11-25"),
+        ("ta-IN", "adutha maasam anjaam thethi", "date", "2026-12-05"),
+        ("ta-IN", "oru vaaram kazhichu", "date", "2026-11-28"),
+        ("ta-IN", "moonu naalla", "date", "2026-11-24"),
+        ("te-IN", "డిసెంబర్ ఐదో తేదీ", "date", "2026-12-05"),
+        ("te-IN", "వచ్చే నెల పదో తేదీ", "date", "2026-12-10"),
+        ("te-IN", "rendu rojullo", "date", "2026-11-23"),
+        ("te-IN", "vaaram tarvata", "date", "2026-11-28"),
+        ("en-IN", "call me after two hours", "time", "17:00"),
+        ("hi-IN", "sade gyarah baje", "time", "11:30"),
+        ("hi-IN", "aadhe ghante mein", "time", "15:30"),
+        ("ta-IN", "அஞ்சே கால் மணிக்கு", "time", "17:15"),
+        ("te-IN", "పావు తక్కువ ఆరింటికి", "time", "17:45"),
+        ("te-IN", "udayam tommidinnaraki", "time", "09:30"),
+        ("en-IN", "two point seven five lakh rupees", "amount", "275000"),
+        ("en-IN", "nine ninety nine rupees", "amount", "999"),
+        ("en-IN", "twelve fifty rupees", "amount", "1250"),
+        ("hi-IN", "das bees rupaye", "amount", "10"),
+        ("hi-IN", "साढे चार हज़ार रुपये", "amount", "4500"),
+        ("hi-IN", "pauna lakh rupaye", "amount", "75000"),
+        ("ta-IN", "இருபத்தஞ்சாயிரம் ரூபாய்", "amount", "25000"),
+        ("ta-IN", "நூத்தம்பது ரூபாய்", "amount", "150"),
+        ("te-IN", "ఐదొందల రూపాయలు", "amount", "500"),
+    ],
+)
+def test_everyday_ways_to_say_values(tag: str, text: str, kind: str, value: str | None) -> None:
+    assert find(text, tag, kind) == ([value] if value is not None else [])

@@ -1,13 +1,13 @@
 """Amounts to crores, days and hours as callers say them, made by the test: at least 95 in 100 are read exactly."""
 
 import random
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from app.language.loader import PackRegistry
-from app.language.numbers import spoken_amount, spoken_number
+from app.language.numbers import spoken_amount, spoken_date, spoken_number, spoken_time
 from app.nlu.entities import EntityFinder
 from tests.nlu.conftest import PACKS
 
@@ -75,3 +75,25 @@ def test_hours(tag: str) -> None:
                 if find(text, tag, "time") != [expected]:
                     wrong.append((expected, text, find(text, tag, "time")))
     assert len(wrong) <= 1, (len(wrong), wrong[:5])
+
+
+@pytest.mark.parametrize("tag", list(AMOUNT))
+def test_days_as_the_agent_says_them(tag: str) -> None:
+    pack, wrong = REGISTRY.get(tag), []
+    for ahead in range(2, 367):
+        day: date = NOW.date() + timedelta(days=ahead)
+        text = spoken_date(pack, day)
+        if find(text, tag, "date") != [day.isoformat()]:
+            wrong.append((day.isoformat(), text, find(text, tag, "date")))
+    assert len(wrong) <= 365 * 0.05, (len(wrong), wrong[:5])
+
+
+@pytest.mark.parametrize("tag", list(AMOUNT))
+def test_hours_as_the_agent_says_them(tag: str) -> None:
+    pack, wrong = REGISTRY.get(tag), []
+    for quarter in range(7 * 4, 22 * 4):
+        at = time(quarter // 4, quarter % 4 * 15)
+        text = spoken_time(pack, at)
+        if find(text, tag, "time") != [f"{at:%H:%M}"]:
+            wrong.append((f"{at:%H:%M}", text, find(text, tag, "time")))
+    assert len(wrong) <= 60 * 0.05, (len(wrong), wrong[:5])
