@@ -117,8 +117,8 @@ def _of_pack(pack: Pack) -> Iterator[tuple[tuple[str, ...], NumberWord]]:
         yield tuple(words.split()), NumberWord(Fraction(number), joins=joins, tags=tags)
     for words, fraction in pack.fraction_words.items():
         yield tuple(words.split()), NumberWord(Fraction(fraction), shift=fraction[0] in "+-", tags=tags)
-    for phrase, value in hours_and_parts(pack).items():
-        yield phrase, NumberWord(value, tags=tags)
+    for phrase, hour in hours_and_parts(pack).items():
+        yield phrase, NumberWord(hour, tags=tags)
     for words, times in pack.repeat_words.items():
         yield tuple(words.split()), NumberWord(repeat=times, tags=tags)
     if has_number_engine(pack.manifest.numbers):
