@@ -22,14 +22,17 @@ FILES = (
     "manifest.yaml", "disclosures.yaml", "intents.yaml", "tests/intents.yaml", "responses.yaml", "whatsapp.yaml",
     "errors.yaml", "failures.yaml", "lexicon.yaml",
 )  # fmt: skip
+VALUES = "tests/values.yaml"
 TIME_SLOTS = frozenset({"hour", "next", "minute", "part"})
 TAG = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|\d{3}))?")
+_INVISIBLE = re.compile("[\u200b\u2060\ufeff]")  # not the joiners, which some words need
 _CLOCK_TIME = re.compile(r"(\d|1\d|2[0-3]):[0-5]\d")
 _TIME_FORMATS = frozenset({"whole", "half", "quarter", "three_quarters", "minutes", "minutes_below_ten"})
 _MANIFEST = ("tag", "name", "native_name", "scripts", "forms", "fallback", "whatsapp_code", "tts", "numbers")
 _VALUES = {
     "digit_words": r"\d", "number_words": r"[1-9]\d+", "repeat_words": r"[2-9]", "relative_days": r"-?\d",
     "fraction_words": r"[+-]?\d+\.\d+", "language_names": TAG.pattern,
+    "alarm_words": "anger|upset|medical|security|minor|age|age_of|self",
 }  # fmt: skip
 _FORMATS = (
     ("date_format", frozenset({"day", "month"})),
@@ -59,6 +62,21 @@ def check(tag: str, sources: Mapping[str, Source], contract: Contract) -> list[P
         if not any(problem.file == "lexicon.yaml" for problem in found):
             found += wording_problems(raw, contract)
     return [replace(problem, line=sources[problem.file].line_of(problem.key)) for problem in found]
+
+
+def values_faults(doc: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yields (key, cure) for each fault in the shape of `tests/values.yaml`."""
+    for part, by_kind in doc.items():
+        if part == "now":
+            continue
+        if part not in ("heard", "said"):
+            yield part, "no part of this file; there are now, heard and said"
+        elif not isinstance(by_kind, Mapping):
+            yield part, "give {kind: {given: wanted}}"
+        else:
+            for kind, pairs in by_kind.items():
+                if not isinstance(pairs, Mapping) or not all(isinstance(value, str) for value in pairs.values()):
+                    yield f"{part}.{kind}", "give {given: wanted} pairs"
 
 
 def strings_of(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
@@ -113,6 +131,8 @@ def _texts(file: str, doc: Mapping[str, Any], scripts: frozenset[str]) -> Iterat
             yield Problem(file, key, "not in Unicode form NFC; save it normalised")
         if UNFINISHED.search(text):
             yield Problem(file, key, f"unfinished: {text!r}; write the sentence")
+        if invisible := _INVISIBLE.search(text):
+            yield Problem(file, key, f"an invisible sign, U+{ord(invisible[0]):04X}, in {text!r}; retype it")
         if not text.strip() and file not in ("manifest.yaml", "lexicon.yaml"):
             yield Problem(file, key, "empty; write it or remove it")
         if not foreign_allowed:

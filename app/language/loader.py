@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from app.errors import NotFound, PackError
-from app.language.checks import FILES, check
+from app.language.checks import FILES, VALUES, check, values_faults
 from app.language.contract import FILE_NAME, Contract, load_contract
 from app.language.findings import Problem
 from app.language.freeze import freeze
@@ -80,8 +80,8 @@ def read_pack(folder: Path, contract: Contract) -> tuple[Pack | None, PackReport
     """
     sources: dict[str, Source] = {}
     problems: list[Problem] = []
-    for file in (*FILES, *_OPTIONAL):
-        if file in _OPTIONAL and not (folder / file).exists():
+    for file in (*FILES, *_OPTIONAL, VALUES):
+        if file not in FILES and not (folder / file).exists():
             continue
         try:
             sources[file] = read_source(folder / file, file)
@@ -97,6 +97,8 @@ def read_pack(folder: Path, contract: Contract) -> tuple[Pack | None, PackReport
         patterns = sources.get(PATTERNS, Source({}, {}))
         faults = pattern_faults(patterns.content, contract.intents)
         problems += [Problem(PATTERNS, key, cure, patterns.line_of(key)) for key, cure in faults]
+        values = sources.get(VALUES, Source({}, {}))
+        problems += [Problem(VALUES, key, cure, values.line_of(key)) for key, cure in values_faults(values.content)]
         problems += _fallback_problems(folder, sources["manifest.yaml"])
     if any(not problem.warning for problem in problems):
         return None, PackReport(folder.name, tuple(problems))
@@ -224,10 +226,11 @@ def _refusal(reports: Sequence[PackReport]) -> PackError:
 
 def _fallback_problems(folder: Path, manifest: Source) -> list[Problem]:
     fallback = manifest.content.get("fallback")
-    unknown = [tag for tag in fallback if not (folder.parent / tag).is_dir()] if isinstance(fallback, list) else []
+    named = [str(tag) for tag in fallback] if isinstance(fallback, list) else []
+    unknown = [tag for tag in named if not (folder.parent / tag).is_dir() or tag == folder.name]
     if not unknown:
         return []
-    cure = f"{', '.join(unknown)}: no such pack; remove it"
+    cure = f"{', '.join(unknown)}: no such pack beside this one; remove it"
     return [Problem("manifest.yaml", "fallback", cure, manifest.line_of("fallback"))]
 
 

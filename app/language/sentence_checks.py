@@ -78,6 +78,10 @@ def _shape(file: str, doc: Mapping[str, Any], contract: Contract, forms: Sequenc
         else:
             for form in by_form.keys() - set(forms):
                 yield Problem(file, f"{intent}.{form}", "a form that manifest.yaml does not name")
+            for form, texts in by_form.items():
+                for index, text in enumerate(texts):
+                    if not isinstance(text, str):
+                        yield Problem(file, f"{intent}.{form}[{index}]", "no sentence; write it as text")
 
 
 def _overlap(sentences: Sequence[_Sentence]) -> Iterator[Problem]:

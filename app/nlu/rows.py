@@ -53,7 +53,9 @@ def read_rows(
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: cannot be read as UTF-8: {error}") from error
     known = {**{tag.split("-")[0]: tag for tag in tags}, **{tag: tag for tag in tags}}
     names = frozenset(intents)
