@@ -187,7 +187,7 @@ class FramingDesk:
     async def _identify(
         self, draft: Draft, flow: FrameFlow, factor: Factor, heard: Understanding, tools: Tools
     ) -> bool:
-        value = self._identity.given(factor, heard)
+        value = self._identity.given(draft, factor, heard)
         if value is not None:
             if await self._identity.check(draft, factor, value, tools):
                 await self._progress.advance(draft, flow, tools, confirmed=True)

@@ -40,9 +40,9 @@ class IdentityDesk:
         if not draft.say(*asked.keys):
             self._failed(draft, "no_answer")
 
-    def given(self, factor: Factor, heard: Understanding) -> str | None:
+    def given(self, draft: Draft, factor: Factor, heard: Understanding) -> str | None:
         """Returns what an utterance gives for a factor, or None."""
-        return value_of(factor, heard.entities)
+        return value_of(factor, heard.entities, draft.today)
 
     def typed(self, factor: Factor, digits: str) -> str | None:
         """Returns what keys give for a factor, or None."""

@@ -196,17 +196,21 @@ def awaited_factor(awaiting: str | None) -> Factor | None:
     return Factor(awaiting.removeprefix(AWAIT_FACTOR))
 
 
-def value_of(factor: Factor, entities: "tuple[_Heard, ...]") -> str | None:
+def value_of(factor: Factor, entities: "tuple[_Heard, ...]", today: date) -> str | None:
     """Returns what the caller gave for a factor, in the form that is compared; None: nothing that could be it.
 
     Args:
         factor: What was asked for.
         entities: What was found in the words.
+        today: In the agent's time zone: a day named without its year lies ahead, and nobody is born then.
     """
     if factor is Factor.DATE_OF_BIRTH:
-        for entity in entities:
-            if entity.kind == "date" and entity.resolved and (found := canonical(factor, entity.resolved)):
+        dates = [entity.resolved for entity in entities if entity.kind == "date"]
+        for day in dates:
+            if day and (found := canonical(factor, day)) and found < today.isoformat():
                 return found
+        if dates:
+            return None
     for entity in entities:
         if entity.kind in ("digits", "number", "phone") and (found := canonical(factor, entity.value)):
             return found
@@ -216,7 +220,7 @@ def value_of(factor: Factor, entities: "tuple[_Heard, ...]") -> str | None:
 def canonical(factor: Factor, value: str) -> str | None:
     """Returns digits of a PIN or postcode, or an ISO date of birth; None when it cannot be one.
 
-    A date of birth in digits is day, month, year: `15081990`.
+    A date of birth in digits is day, month, year: `15081990`, or `1581990` where that can be one day only.
     """
     if factor is Factor.DATE_OF_BIRTH:
         return _birth(value)
@@ -226,15 +230,21 @@ def canonical(factor: Factor, value: str) -> str | None:
 
 
 def _birth(value: str) -> str | None:
-    digits = re.fullmatch(r"(\d{2})(\d{2})(\d{4})", value, re.ASCII)
-    iso = f"{digits[3]}-{digits[2]}-{digits[1]}" if digits else value
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", iso, re.ASCII):
-        return None
+    if re.fullmatch(r"\d{6,8}", value, re.ASCII):
+        front, year = value[:-4], value[-4:]
+        splits = (front[:at] + "-" + front[at:] for at in (1, 2) if 1 <= len(front) - at <= 2)
+        days = {day for split in splits if (day := _day(year, *reversed(split.split("-")))) is not None}
+        return days.pop() if len(days) == 1 else None
+    match = re.fullmatch(r"(\d{4})-(\d{2})-(\d{2})", value, re.ASCII)
+    return _day(*match.groups()) if match else None
+
+
+def _day(year: str, month: str, day: str) -> str | None:
     try:
-        day = date.fromisoformat(iso)
+        found = date(int(year), int(month), int(day))
     except ValueError:
         return None
-    return iso if day.year >= _OLDEST_YEAR else None
+    return found.isoformat() if found.year >= _OLDEST_YEAR else None
 
 
 def needed_for(policy: VerificationPolicy | None, tool: str, verification: Verification) -> bool:

@@ -15,6 +15,7 @@ _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _ISO = re.compile(r"(?<!\d)(20\d\d)-(\d{1,2})-(\d{1,2})(?!\d)")
 _DAY_FIRST = re.compile(r"(?<!\d)(\d{1,2})[/.-](\d{1,2})(?:[/.-](20\d\d|\d\d))?(?![\d/])")
 _FURTHEST_DAYS = 400
+_FIRST_YEAR_OF_BIRTH, _FIRST_YEAR, _LAST_YEAR = 1900, 2020, 2040
 _UNITS = ("days", "weeks", "months")
 _UNITS_AHEAD = {"days_ahead": "days", "weeks_ahead": "weeks"}
 _TURNS = {"next": 1, "this": 0, "last": -1}
@@ -47,7 +48,7 @@ class DateFinder:
         groups = [{w: c for w, c in group.items() if c != "past"} for group in own]
         self._phrases = Phrases([*groups, *relative, *weekdays, *formats, *numbered])
 
-    def find(self, tokens: list[str], today: date, *, past: bool, expected: bool) -> list[Moment]:
+    def find(self, tokens: list[str], today: date, *, past: bool, expected: bool, early: bool = False) -> list[Moment]:
         """Returns the dates named, in order, none overlapping.
 
         Args:
@@ -55,8 +56,9 @@ class DateFinder:
             today: Where the caller is.
             past: Whether the matter lies behind; decides a word for both directions, and which Monday.
             expected: Whether a date was asked for: then a bare number is a day of the month.
+            early: Whether years from 1900 on may be meant, as of a birth; else such a number is one of its own.
         """
-        reader = _Reader(self, tokens, today, past or (self._looks_back(tokens) and not expected), expected)
+        reader = _Reader(self, tokens, today, past or (self._looks_back(tokens) and not expected), expected, early)
         found: list[Moment] = []
         index = 0
         while index < len(tokens):
@@ -132,12 +134,15 @@ def _day(year: int, month: int, day: int) -> date | None:
 class _Reader:
     """Reads the date, if any, that begins at a token."""
 
-    def __init__(self, finder: DateFinder, tokens: list[str], today: date, past: bool, expected: bool) -> None:
+    def __init__(
+        self, finder: DateFinder, tokens: list[str], today: date, past: bool, expected: bool, early: bool
+    ) -> None:
         self._finder = finder
         self._tokens = tokens
         self._today = today
         self._past = past
         self._expected = expected
+        self._first_year = _FIRST_YEAR_OF_BIRTH if early else _FIRST_YEAR
 
     def at(self, index: int) -> Moment | None:
         code, end = self._finder.code(self._tokens, index)
@@ -230,6 +235,8 @@ class _Reader:
     def _month_first(self, index: int, end: int, month: int) -> Moment | None:
         """Reads "november 25", "november twenty fifth 2026"."""
         number = self._finder.ordinal(self._tokens, end) or self._finder.number(self._tokens, end)
+        if number is not None and number[0] > 31:  # "fifteen" of "august fifteen thousand nine hundred ..." in Tamil
+            number = self._finder.number(self._tokens[: end + 1], end)
         if number is None or not 1 <= number[0] <= 31:
             return None
         day, after = number
@@ -303,8 +310,15 @@ class _Reader:
         return None
 
     def _year(self, index: int) -> tuple[int | None, int]:
+        """Reads a year: "1990", "unnees sau nabbe", and "nineteen ninety" in two numbers."""
         number = self._finder.number(self._tokens, index)
-        return (number[0], number[1]) if number is not None and 2020 <= number[0] <= 2040 else (None, index)
+        if number is None:
+            return None, index
+        year, end = number
+        rest = self._finder.number(self._tokens, end) if year in (19, 20) else None
+        if rest is not None and 10 <= rest[0] <= 99:
+            year, end = year * 100 + rest[0], rest[1]
+        return (year, end) if self._first_year <= year <= _LAST_YEAR else (None, index)
 
     def _moment(self, start: int, end: int, day: date | None) -> Moment:
         return Moment(start, end, day.isoformat() if day is not None else None)

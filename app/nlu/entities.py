@@ -100,7 +100,8 @@ class EntityFinder:
             else token
             for token in search.tokens
         ]
-        for moment in dates.find(search.tokens, now.date(), past=past, expected=listening.expectation == "date"):
+        expected, early = listening.expectation == "date", listening.expectation == "digits"
+        for moment in dates.find(search.tokens, now.date(), past=past, expected=expected, early=early):
             search.take("date", moment)
         dated = any(entity.kind == "date" for entity in search.found)
         for moment in times.find(search.tokens, now, expected=listening.expectation == "time", dated=dated):

@@ -1,6 +1,7 @@
 """The machine that makes sure who calls: every factor, few tries, failure for good, and nothing secret in its state."""
 
 from dataclasses import dataclass
+from datetime import date
 
 import orjson
 import pytest
@@ -97,6 +98,9 @@ def test_the_state_keeps_the_machine_and_no_policy_asks_nothing() -> None:
         (Factor.POSTCODE, "41100", None),
         (Factor.DATE_OF_BIRTH, "15081990", "1990-08-15"),
         (Factor.DATE_OF_BIRTH, "1990-08-15", "1990-08-15"),
+        (Factor.DATE_OF_BIRTH, "1581990", "1990-08-15"),
+        (Factor.DATE_OF_BIRTH, "581990", "1990-08-05"),
+        (Factor.DATE_OF_BIRTH, "1121990", None),  # 1 December or 11 February
         (Factor.DATE_OF_BIRTH, "31021990", None),
         (Factor.DATE_OF_BIRTH, "15081790", None),
         (Factor.DATE_OF_BIRTH, "150890", None),
@@ -108,11 +112,13 @@ def test_values_are_compared_in_one_form(factor: Factor, said: str, meant: str |
 
 
 def test_the_value_is_found_among_the_entities() -> None:
-    assert value_of(Factor.PIN, (Found("date", "kal", "2026-11-22"), Found("digits", "4321"))) == "4321"
-    assert value_of(Factor.DATE_OF_BIRTH, (Found("date", "x", "1990-08-15"),)) == "1990-08-15"
-    assert value_of(Factor.DATE_OF_BIRTH, (Found("digits", "15081990"),)) == "1990-08-15"
-    assert value_of(Factor.DATE_OF_BIRTH, (Found("digits", "99"), Found("date", "kal", None))) is None
-    assert value_of(Factor.POSTCODE, ()) is None
+    today, born = date(2026, 11, 21), Factor.DATE_OF_BIRTH
+    assert value_of(Factor.PIN, (Found("date", "kal", "2026-11-22"), Found("digits", "4321")), today) == "4321"
+    assert value_of(born, (Found("date", "x", "1990-08-15"),), today) == "1990-08-15"
+    assert value_of(born, (Found("digits", "15081990"),), today) == "1990-08-15"
+    assert value_of(born, (Found("digits", "99"), Found("date", "kal", None)), today) is None
+    assert value_of(born, (Found("date", "15 august", "2027-08-15"), Found("digits", "90")), today) is None
+    assert value_of(Factor.POSTCODE, (), today) is None
 
 
 def test_only_an_awaited_factor_is_one() -> None:

@@ -228,3 +228,23 @@ def test_digit_strings_in_chat_spelling_unasked(tag: str) -> None:
 )
 def test_everyday_ways_to_say_values(tag: str, text: str, kind: str, value: str | None) -> None:
     assert find(text, tag, kind) == ([value] if value is not None else [])
+
+
+@pytest.mark.parametrize(
+    ("tag", "text"),
+    [
+        ("en-IN", "fifteenth of august nineteen ninety"),
+        ("en-IN", "august fifteen nineteen ninety"),
+        ("en-IN", "15 august 1990"),
+        ("hi-IN", "पंद्रह अगस्त उन्नीस सौ नब्बे"),
+        ("hi-IN", "pandrah august nineteen ninety"),
+        ("ta-IN", "ஆகஸ்ட் பதினஞ்சு ஆயிரத்து தொள்ளாயிரத்து தொண்ணூறு"),
+        ("te-IN", "పదిహేను ఆగస్టు పంతొమ్మిది వందల తొంభై"),
+    ],
+)
+def test_a_date_of_birth_by_voice(tag: str, text: str) -> None:
+    assert find(text, tag, "date", listening=Listening("digits", (8, 8))) == ["1990-08-15"]
+
+
+def test_a_price_behind_a_day_is_no_year() -> None:
+    assert find("on 5 january 2000 rupees were debited", "en-IN", "amount") == ["2000"]
