@@ -10,6 +10,7 @@ from app.dialogue.values import SPOKEN_ANSWERS, Taken, as_text, read, spoken, sp
 from app.language.normalise import words_of
 from app.nlu.understanding import Understanding
 
+_COUNTED = ("amount", "quantity")
 MOST_PUT_ASIDE = 2
 MOST_ASKS = 5
 
@@ -60,15 +61,20 @@ class FrameDesk:
         """
         new = False
         used: set[str] = set()
+        counted: set[str] = set()  # one number is the count or the money, not both
         for slot in sorted(flow.slots, key=lambda s: s.name != also):
             current = draft.state.slots.get(slot.name)
             taken = read(slot, heard, awaited=slot.name == also, current=current)
             kind = slot.entities[0]
             if taken is None or kind in used or taken.value == current:
                 continue
+            if slot.name != also and slot.type in _COUNTED and taken.value in counted:
+                continue
             if slot.type == "digits" and slot.name != also and len(taken.value) < slot.fewest_digits:
                 continue
             used.add(kind)
+            if slot.type in _COUNTED:
+                counted.add(taken.value)
             new = self.put(draft, slot, taken) or new
         return new
 

@@ -83,6 +83,9 @@ class FramingDesk:
                     self._frames.put(draft, slot, spoken_freely)
                 await self._progress.advance(draft, flow, tools)
             return True
+        if self._gives_up(draft, slot, heard):
+            self._progress.abandon(draft)
+            return True
         own = heard.intent in flow.intents
         if not (heard.intent in _ANSWERS or own or slot.free):
             return False
@@ -96,6 +99,13 @@ class FramingDesk:
         else:
             self._frames.missed(draft, flow, slot)
         return True
+
+    def _gives_up(self, draft: Draft, slot: Slot, heard: Understanding) -> bool:
+        """Whether the caller does not want it any more: "leave it", or a bare no to the same question twice."""
+        if slot.type == "yes_no" or slot.free or slot.optional or heard.confidence < _OTHER_MATTER:
+            return False
+        bare = len(words_of(heard.text)) < 2
+        return heard.intent == "not_interested" or (heard.intent == "deny" and (not bare or draft.state.misses > 0))
 
     def _is_other_matter(self, draft: Draft, flow: FrameFlow, slot: Slot, heard: Understanding) -> bool:
         """Whether a turn leaves the question: another intent, clearly heard, without what was asked for."""
@@ -177,10 +187,20 @@ class FramingDesk:
             if current is not None and (value := corrected(slot, current, heard.text, draft.packs)) is not None:
                 return self._frames.put(draft, slot, value)
         worded = [slot for slot in flow.slots if slot.type in SPOKEN_ANSWERS and slot.ask and not slot.optional]
-        said = draft.state.awaiting == AWAIT_CHANGE and heard.intent in ("inform", "out_of_scope")
-        if said and len(worded) == 1 and len(words_of(heard.text)) >= 2:
-            return self._frames.put(draft, worded[0], Taken(" ".join(heard.text.split())))
-        return False
+        said = heard.intent in ("inform", "out_of_scope")
+        if len(worded) != 1 or not said:
+            return False
+        words = heard.text.split() if draft.state.awaiting == AWAIT_CHANGE else self._put_right(draft, heard.text)
+        return len(words) >= 2 and self._frames.put(draft, worded[0], Taken(" ".join(words)))
+
+    def _put_right(self, draft: Draft, text: str) -> list[str]:
+        """Returns what follows a "no" at the beginning: of "no, 15 MG road" the road; nothing of other texts."""
+        words = text.split()
+        for count, word in enumerate(words):
+            plain = " ".join(words_of(word))
+            if not any(plain in pack.lexicon.no_words | pack.lexicon.correction_words for pack in draft.packs):
+                return words[count:] if count else []
+        return []
 
     # who is calling
 

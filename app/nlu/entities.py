@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from app.language.number_parsing import NumberSpan, number_spans, parse_amount, parse_digits, parse_number, tokens_of
@@ -28,6 +29,7 @@ _PHONE = re.compile(r"(?:91|0)?[6-9]\d{9}$")
 _LONGEST_ENDING = 4
 _SHORTEST_SOUND_OF_NAME = 5  # shorter keys are those of other words too: "can't" and "ghante" sound like "Kannada"
 _SHORTEST_SOUND_OF_NUMBER = 6
+_CORRECTION_WORDS = 4
 _TAKEN = "␣"
 _MONEY_BEFORE, _MONEY_AFTER = 3, 2
 _SHORTEST_ORDER_FIGURES = 3
@@ -101,11 +103,10 @@ class EntityFinder:
             for token in search.tokens
         ]
         expected, early = listening.expectation == "date", listening.expectation == "digits"
-        for moment in dates.find(search.tokens, now.date(), past=past, expected=expected, early=early):
-            search.take("date", moment)
+        search.take_all("date", dates.find(search.tokens, now.date(), past=past, expected=expected, early=early), packs)
         dated = any(entity.kind == "date" for entity in search.found)
-        for moment in times.find(search.tokens, now, expected=listening.expectation == "time", dated=dated):
-            search.take("time", moment)
+        expected = listening.expectation == "time"
+        search.take_all("time", times.find(search.tokens, now, expected=expected, dated=dated), packs)
         self._read_numbers(search, packs, listening, paid)
         found = search.found
         tokens = search.all_tokens
@@ -264,6 +265,15 @@ class _Search:
             self.tokens = split("".join(left), keep=_TAKEN)
             self.all_tokens = list(self.tokens)
 
+    def take_all(self, kind: str, moments: Sequence[Moment], packs: tuple[Pack, ...]) -> None:
+        """Takes dates or times, but for those that the next one puts right."""
+        refused = _refused(moments, self.tokens, packs)
+        for moment in moments:
+            if moment in refused:
+                self.tokens[moment.start : moment.end] = [_TAKEN] * (moment.end - moment.start)
+            else:
+                self.take(kind, moment)
+
     def take(self, kind: str, moment: Moment) -> None:
         """Adds a date or time and blanks its words out."""
         words = spoken(self._text, self.all_tokens[moment.start : moment.end])
@@ -306,6 +316,20 @@ def _phrases_in(phrases: Phrases, tokens: list[str]) -> Iterable[tuple[int, int,
         else:
             yield index, found[1], found[0]
             index = found[1]
+
+
+def _refused(moments: Sequence[Moment], tokens: list[str], packs: tuple[Pack, ...]) -> list[Moment]:
+    """Returns the dates or times that another puts right: "not today, tomorrow", "kal nahi parso"."""
+    words, found = number_words(packs), []
+    for moment, following in pairwise(moments):
+        gap = tokens[moment.end : following.start]
+        between = len(gap) <= _CORRECTION_WORDS and any(words.correction_at(gap, at) for at in range(len(gap)))
+        before = any(
+            words.correction_at(tokens, at) == moment.start for at in range(max(0, moment.start - 2), moment.start)
+        )
+        if following.resolved is not None and (between or before):
+            found.append(moment)
+    return found
 
 
 def _uncorrected(

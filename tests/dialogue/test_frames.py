@@ -181,6 +181,34 @@ async def test_a_question_in_between_is_no_reason_and_the_reason_is_asked_again(
     assert says_key(await talk.say("affirm"), talk.language, "cancel_order_done")
 
 
+async def test_who_wants_it_no_more_is_let_go_while_a_question_is_open(talk: Conversation) -> None:
+    await talk.say("book_appointment")
+    reply = await talk.say("not_interested", text="forget it")
+    assert says_key(reply, talk.language, "left_undone") and not talk.shop.written
+    await talk.say("book_appointment")
+    assert says_key(await talk.say("deny", text="no leave it"), talk.language, "left_undone")
+    await talk.say("book_appointment")
+    assert says_key(await talk.say("deny", text="no"), talk.language, "ask_appointment_date_again")
+    assert says_key(await talk.say("deny", text="no"), talk.language, "left_undone")
+
+
+async def test_an_address_is_put_right_behind_a_no(talk: Conversation) -> None:
+    await talk.say("change_address", digits="4512")
+    await talk.say("inform", text="12 MG road Bangalore")
+    no = sorted(REGISTRY.get(talk.language).lexicon.no_words, key=len)[0].split()[0]
+    reply = await talk.say("inform", text=f"{no}, 15 MG road", number="15")
+    assert says_key(reply, talk.language, "confirm_change_address") and talk.state.slots["address"] == "15 MG road"
+    await talk.say("affirm")
+    assert written(talk) == [("change_address", {"order_id": "4512", "address": "15 MG road"})]
+
+
+async def test_one_number_is_the_count_or_the_money(talk: Conversation) -> None:
+    await talk.say("request_quote", item="chairs")
+    await talk.say("inform", number="20", text="twenty")
+    await talk.say("inform", number="50000", text="fifty thousand")
+    assert (talk.state.slots["quantity"], talk.state.slots["budget"]) == ("20", "50000")
+
+
 async def test_a_day_that_is_past_is_said_so(talk: Conversation) -> None:
     await talk.say("reschedule_delivery", digits="4512")
     reply = await talk.say("inform", date="2026-11-20")
