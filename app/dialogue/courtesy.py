@@ -18,6 +18,9 @@ from app.dialogue.progress import ProgressDesk
 from app.dialogue.turn import ActionKind
 from app.nlu.understanding import Understanding
 
+LANGUAGE_ASKED = "language.asked"
+"""Which language was asked while another question is open."""
+
 
 class CourtesyDesk:
     """Answers courtesies by `flows/courtesies.yaml` and keeps the thread of the conversation."""
@@ -105,6 +108,8 @@ class CourtesyDesk:
             draft.say("ask_language")
             if draft.state.awaiting is None:
                 draft.change(awaiting=AWAIT_LANGUAGE)
+            else:
+                draft.put_slot(LANGUAGE_ASKED, "1")
             return
         if draft.state.awaiting == AWAIT_LANGUAGE:
             draft.change(awaiting=None)
@@ -114,6 +119,9 @@ class CourtesyDesk:
             return
         draft.change(language=wanted, language_votes=(), language_asked=wanted)
         draft.say("language_switched", "acknowledge")
+        if draft.frame_open:
+            draft.put_slot(f"{draft.state.awaiting}.asked", None)
+            draft.change(misses=0)
         self.ask_open_question(draft)
 
     def _repeat(self, draft: Draft) -> None:

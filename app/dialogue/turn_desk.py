@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from app.dialogue import opt_in, placed
-from app.dialogue.courtesy import CourtesyDesk
+from app.dialogue.courtesy import LANGUAGE_ASKED, CourtesyDesk
 from app.dialogue.draft import (
     AWAIT_LANGUAGE,
     CONFIRM,
@@ -84,6 +84,10 @@ class TurnDesk:
         if heard.intent == "change_language":
             return True
         named = heard.entity("language") is not None
+        asked = draft.state.slots.get(LANGUAGE_ASKED) is not None
+        draft.put_slot(LANGUAGE_ASKED, None)
+        if named and asked:
+            return True
         free = draft.state.awaiting in (None, AWAIT_LANGUAGE, CONFIRM_MORE, CONFIRM_TALK)
         return named and free and heard.intent in ("inform", "affirm")
 

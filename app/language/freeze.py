@@ -93,6 +93,7 @@ def _lexicon(doc: Mapping[str, Any]) -> Lexicon:
         speak_words=_words(doc["speak_words"]),
         correction_words=_words(doc["correction_words"]),
         number_joins=_words(doc.get("number_joins", ())),
+        refusal_words=_words(doc.get("refusal_words", ())),
         point_words=_words(doc.get("point_words", ())),
         suffixes=tuple(doc.get("suffixes", ())),
         common_words=_words(doc.get("common_words", ())),

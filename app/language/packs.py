@@ -56,6 +56,7 @@ class Lexicon:
     speak_words: frozenset[str] = frozenset()
     correction_words: frozenset[str] = frozenset()
     number_joins: frozenset[str] = frozenset()
+    refusal_words: frozenset[str] = frozenset()
     point_words: frozenset[str] = frozenset()
     suffixes: tuple[str, ...] = ()
     common_words: frozenset[str] = frozenset()

@@ -6,6 +6,7 @@ from functools import lru_cache
 from app.language.packs import Pack
 
 _NEAR = 2  # a "not" this close to a language's name refuses it
+_REFUSED = 3  # the same where no word for speaking is said
 _FAR = 6
 _REACH = 5  # words between a name and the word for speaking
 _LONGEST_ENDING = 3
@@ -18,7 +19,7 @@ def _lists(packs: tuple[Pack, ...]) -> tuple[dict[str, str], frozenset[str], fro
         for name, tag in pack.lexicon.language_names.items():
             names.setdefault(name, tag)
     speak = frozenset(word for pack in packs for word in pack.lexicon.speak_words)
-    refusals = frozenset(word for pack in packs for word in pack.lexicon.no_words)
+    refusals = frozenset(word for pack in packs for word in pack.lexicon.no_words | pack.lexicon.refusal_words)
     return names, speak, refusals
 
 
@@ -52,6 +53,25 @@ def requested_language(words: Sequence[str], packs: tuple[Pack, ...]) -> str | N
         if best is None or score >= best[0]:
             best = (score, tag)
     return best[1] if best else None
+
+
+def named_language(words: Sequence[str], packs: tuple[Pack, ...]) -> str | None:
+    """Returns the language that a caller names who wants another one but says no word for speaking.
+
+    "I do not know English" names none; of "not English, Hindi" and "English nahi, Hindi" it is Hindi.
+
+    Args:
+        words: Lower-case words of the utterance.
+        packs: Packs whose words count.
+    """
+    names, _, refusals = _lists(packs)
+    found = list(_names(words, names))
+    refused = [i for i, word in enumerate(words) if word in refusals]
+    if not found or all(abs(index - i) > _REFUSED for index, _ in found for i in refused):
+        return found[0][1] if found else None
+    if len({tag for _, tag in found}) == 1:
+        return None
+    return found[0][1] if refused[-1] > found[-1][0] else found[-1][1]
 
 
 def _names(words: Sequence[str], names: dict[str, str]) -> Iterator[tuple[int, str]]:

@@ -12,6 +12,7 @@ from app.language.guess import LanguageGuess
 from app.language.identify import identify
 from app.language.loader import PackRegistry
 from app.language.packs import Pack
+from app.language.request import named_language
 from app.nlu.classifier import IntentClassifier, Scores
 from app.nlu.entities import TIME_ZONE, EntityFinder, Listening
 from app.nlu.phonetic import words_of
@@ -117,6 +118,9 @@ class Understander:
             intent, confidence, rule = "change_language", max(_CLEAR, language.confidence), "language_requested"
         if intent == "change_language" and language.requested and not any(e.kind == "language" for e in entities):
             entities = (*entities, Entity("language", language.requested, text, asr_confidence))
+        if intent == "change_language" and not language.requested:
+            meant = named_language(words, self._packs)
+            entities = tuple(e for e in entities if e.kind != "language" or e.value == meant)
         best = sorted(scores.probabilities.items(), key=lambda item: -item[1])
         others = {name: chance for name, chance in best[: _ALTERNATIVES + 1] if name != intent}
         also = self._also(words, intent) if expectation == "open" else ()

@@ -167,7 +167,7 @@ class SimulateRequest(BaseModel):
 
     state: str | None = Field(default=None, max_length=200_000, description="What the turn before returned.")
     text: str | None = Field(default=None, max_length=1_000, description="What the caller says; empty is silence.")
-    digits: str | None = Field(default=None, pattern=r"^\d{1,64}$", description="Keys pressed, in place of words.")
+    digits: str | None = Field(default=None, pattern=r"^[0-9]{1,64}$", description="Keys pressed, in place of words.")
     language: LanguageTag | None = Field(default=None, description="To open in.")
     tools: Literal["canned", "real"] = Field(
         default="canned", description="`real` asks the tenant's systems, writes included; it needs agents:write."
