@@ -11,7 +11,7 @@ from app.language.scripts import RULES_OF_SCRIPT, script_of_letter
 
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad\u202a-\u202e]")
 _SPACES = re.compile(r"\s+")
-_WORD_PART = frozenset("'’-&")
+_WORD_PART = "'-&"
 _QUOTES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u00a0": " "})
 _PIPE = "\ue000"
 # Vowels that were typed in parts, which look right but are other letters; neither NFC nor indicnlp joins them.
@@ -37,7 +37,7 @@ def normalise(text: str) -> str:
     if clean.isascii():
         return clean
     clean = unicodedata.normalize("NFC", clean)
-    scripts = {script_of_letter(char) for char in clean if ord(char) >= 0x0900}
+    scripts = {script_of_letter(char) for char in set(clean) if ord(char) >= 0x0900}
     if not scripts & RULES_OF_SCRIPT.keys():
         return clean
     guarded = _APART.sub(lambda match: _TYPED_APART[match[0]], clean.replace("|", _PIPE))
@@ -48,22 +48,25 @@ def normalise(text: str) -> str:
 
 def words_of(text: str) -> list[str]:
     """Returns the lower-case words of a text: letters with their marks, digits, and ' - & inside a word."""
-    words: list[str] = []
-    current: list[str] = []
-    for char in normalise(text).lower() + " ":
-        if _is_letter(char):
-            current.append(char)
-        elif current and char in _WORD_PART:
-            current.append(char)
-        elif current:
-            words.append("".join(current).rstrip("'-&"))
-            current = []
-    return words
+    return split_words(normalise(text))
 
 
-@lru_cache(maxsize=4096)
-def _is_letter(char: str) -> bool:
-    return unicodedata.category(char)[0] in "LMN"
+def split_words(normalised: str) -> list[str]:
+    """Returns the lower-case words of a text that is normalised, or written with care."""
+    runs = normalised.lower().translate(_LETTERS).split()
+    return [word for run in runs if (word := run.strip(_WORD_PART))]
+
+
+class _Letters(dict[int, str]):
+    """What `str.translate` makes of each character: itself where it may stand in a word, else a space."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        self[code] = char if unicodedata.category(char)[0] in "LMN" or char in _WORD_PART else " "
+        return self[code]
+
+
+_LETTERS = _Letters()
 
 
 @lru_cache(maxsize=16)

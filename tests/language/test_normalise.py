@@ -60,3 +60,11 @@ def test_normalising_again_changes_nothing(text: str) -> None:
 )
 def test_vowels_typed_in_parts_become_one_letter(typed: str, right: str) -> None:
     assert normalise(typed) == right
+
+
+@given(st.text(alphabet="ab'-&\u2019. ,|12\u0915\u094d\u093e\u00e9", max_size=20))
+def test_words_are_runs_of_letters_with_joints_inside(text: str) -> None:
+    spaced = "".join(
+        char if unicodedata.category(char)[0] in "LMN" or char in "'-&" else " " for char in normalise(text)
+    )
+    assert words_of(text) == [word for run in spaced.lower().split() if (word := run.strip("'-&"))]
