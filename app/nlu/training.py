@@ -3,7 +3,8 @@
 import hashlib
 import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,7 +26,6 @@ _REGULARISATION = 1.0
 _LEAST_SEEN = 2
 _NONSENSE_SHARE = 0.05
 _FOLDS = 5
-_FOLDS_USED = 2
 _IDLE_FROM_INTENTS = 8
 _SEED = 20261121
 _USUAL_TEMPERATURE = 0.25
@@ -55,7 +55,6 @@ def fingerprint(examples: Sequence[Example], number_words: Sequence[str]) -> str
         _REGULARISATION,
         _SEED,
         _FOLDS,
-        _FOLDS_USED,
         _THRESHOLD_RANGE,
         _NONSENSE_SHARE,
         _IDLE_FROM_INTENTS,
@@ -70,9 +69,8 @@ def fingerprint(examples: Sequence[Example], number_words: Sequence[str]) -> str
 def train(examples: Sequence[Example], extractor: FeatureExtractor) -> IntentModel:
     """Fits TF-IDF and linear support vectors, calibrated on sentences that a first fit did not see.
 
-    A margin becomes a probability by softmax over its temperature. Two fifths of the sentences, with their noisy
-    copies, are left out of a fit in turn, to set temperature and thresholds; the last fit sees all. One thread: the
-    others belong to live calls.
+    A margin becomes a probability by softmax over its temperature. A fifth of the sentences, with their noisy copies,
+    is left out of a fit of its own, beside the other, which sets temperature and thresholds.
 
     Args:
         examples: Of at least two intents.
@@ -86,24 +84,29 @@ def train(examples: Sequence[Example], extractor: FeatureExtractor) -> IntentMod
     rng.shuffle(order)
     rows = _augmented(order, rng)
     vectorizer = TfidfVectorizer(analyzer=extractor.extract, min_df=_LEAST_SEEN, sublinear_tf=True, dtype=np.float32)
-    with threadpool_limits(1):
+    with threadpool_limits(1), ThreadPoolExecutor(2) as pool:
         matrix = vectorizer.fit_transform([row.text for row in rows])
         intents = np.array([row.intent for row in rows])
-        labels = set(intents.tolist())
-        unseen: list[tuple[NDArray[np.float64], str]] = []
-        for fold in range(_FOLDS_USED):
-            seen = np.array([row.source % _FOLDS != fold for row in rows])
-            if set(intents[seen].tolist()) != labels:
-                continue
-            model = _exported(vectorizer, _fitted(matrix[seen], intents[seen]))
-            unseen += [
-                (model.scores(extractor.extract(row.text)), row.intent)
-                for row, kept in zip(rows, seen, strict=True)
-                if row.original and not kept
-            ]
-        whole = _exported(vectorizer, _fitted(matrix, intents))
-    temperature, thresholds = _calibrate(whole.labels, unseen)
-    return replace(whole, temperature=temperature, thresholds=dict(thresholds))
+        fitting = pool.submit(_fitted, matrix, intents)
+        seen = _all_but_a_fold(rows)
+        trial = _fitted(matrix[seen], intents[seen]) if seen is not None else None
+        model = _exported(vectorizer, fitting.result())
+    if trial is None or seen is None:
+        return replace(model, temperature=_USUAL_TEMPERATURE)
+    weights, bias = _margins(trial)
+    unseen = ~seen & np.array([row.original for row in rows])
+    temperature, thresholds = _calibrate(model.labels, matrix[unseen] @ weights + bias, intents[unseen])
+    return replace(model, temperature=temperature, thresholds=thresholds)
+
+
+def _all_but_a_fold(rows: Sequence["_Row"]) -> NDArray[np.bool_] | None:
+    """Returns which rows remain without a fifth of the sentences; None where some intent would not."""
+    intents = {row.intent for row in rows}
+    for fold in range(_FOLDS):
+        seen = [row.source % _FOLDS != fold for row in rows]
+        if not all(seen) and {row.intent for row, kept in zip(rows, seen, strict=True) if kept} == intents:
+            return np.array(seen)
+    return None
 
 
 def _fitted(matrix: Any, intents: NDArray[np.str_]) -> LinearSVC:
@@ -147,31 +150,33 @@ def _idle_words(examples: Sequence[Example]) -> frozenset[str]:
 
 def _exported(vectorizer: TfidfVectorizer, machine: LinearSVC) -> IntentModel:
     """Copies what scikit-learn fitted into plain arrays."""
-    labels = tuple(str(label) for label in machine.classes_)
-    weights, bias = machine.coef_, machine.intercept_
-    if len(labels) == 2:
-        weights, bias = np.vstack([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
+    weights, bias = _margins(machine)
     return IntentModel(
-        labels=labels,
+        labels=tuple(str(label) for label in machine.classes_),
         vocabulary={str(name): int(column) for name, column in vectorizer.vocabulary_.items()},
         idf=vectorizer.idf_.astype(np.float32),
-        weights=np.array(weights.T, dtype=np.float32, order="C"),
+        weights=np.array(weights, dtype=np.float32, order="C"),
         bias=np.array(bias, dtype=np.float32),
         temperature=1.0,
         thresholds={},
     )
 
 
+def _margins(machine: LinearSVC) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Returns weights, float64[features, labels], and bias, float64[labels]; of two labels scikit-learn keeps one."""
+    weights, bias = machine.coef_, machine.intercept_
+    if len(machine.classes_) == 2:
+        weights, bias = np.vstack([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
+    return weights.T, bias
+
+
 def _calibrate(
-    labels: Sequence[str], unseen: Sequence[tuple[NDArray[np.float64], str]]
-) -> tuple[float, Mapping[str, float]]:
+    labels: Sequence[str], scores: NDArray[np.float64], intents: NDArray[np.str_]
+) -> tuple[float, dict[str, float]]:
     """Returns the temperature of least log loss and a threshold per intent, from the scores of unseen sentences."""
-    if not unseen:
-        return _USUAL_TEMPERATURE, {}
-    raw = np.stack([scores for scores, _ in unseen])
-    truth = np.array([labels.index(intent) for _, intent in unseen])
-    temperature = min(np.geomspace(0.05, 2.0, 60), key=lambda t: _log_loss(raw / t, truth))
-    scaled = raw / temperature
+    truth = np.searchsorted(labels, intents)
+    temperature = min(np.geomspace(0.05, 2.0, 60), key=lambda t: _log_loss(scores / t, truth))
+    scaled = scores / temperature
     chances = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     chances /= chances.sum(axis=1, keepdims=True)
     best = chances.argmax(axis=1)
