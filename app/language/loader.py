@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,9 +12,12 @@ from app.language.checks import FILES, VALUES, check, values_faults
 from app.language.contract import FILE_NAME, Contract, load_contract
 from app.language.findings import Problem
 from app.language.freeze import freeze
+from app.language.normalise import split_words
 from app.language.packs import Pack
 from app.language.patterns import FILE_NAME as PATTERNS
 from app.language.patterns import pattern_faults
+from app.language.sentences import FILE_NAME as SENTENCES
+from app.language.sentences import read_sentences
 from app.language.source import Source, read_source
 from app.language.vocabulary import FILE_NAME as VOCABULARY
 from app.language.vocabulary import vocabulary_faults
@@ -100,17 +103,39 @@ def read_pack(folder: Path, contract: Contract) -> tuple[Pack | None, PackReport
         values = sources.get(VALUES, Source({}, {}))
         problems += [Problem(VALUES, key, cure, values.line_of(key)) for key, cure in values_faults(values.content)]
         problems += _fallback_problems(folder, sources["manifest.yaml"])
+    sentences: Mapping[str, tuple[str, ...]] = {}
+    if (folder / SENTENCES).exists() and not any(not problem.warning for problem in problems):
+        sentences, faults_of_lines = _sentences(folder / SENTENCES, sources, contract)
+        problems += faults_of_lines
     if any(not problem.warning for problem in problems):
         return None, PackReport(folder.name, tuple(problems))
     raw = {file: source.content for file, source in sources.items()}
-    pack = freeze(raw, contract, folder_version(folder))
+    pack = replace(freeze(raw, contract, folder_version(folder)), sentences=sentences)
     return pack, _graded(pack, tuple(problems), contract)
+
+
+def _sentences(
+    path: Path, sources: Mapping[str, Source], contract: Contract
+) -> tuple[Mapping[str, tuple[str, ...]], list[Problem]]:
+    examples, tests = (
+        {
+            " ".join(split_words(text)): intent
+            for intent, forms in sources[file].content.items()
+            for texts in forms.values()
+            for text in texts
+        }
+        for file in ("intents.yaml", "tests/intents.yaml")
+    )
+    try:
+        return read_sentences(path, contract.intents, examples, tests)
+    except PackError as error:
+        return {}, [Problem(path.name, "file", error.detail.partition(": ")[2])]
 
 
 def folder_version(folder: Path) -> str:
     """Returns the hash of a pack's files: another hash is another version."""
     digest = hashlib.sha256()
-    for file in (*FILES, *_OPTIONAL):
+    for file in (*FILES, *_OPTIONAL, SENTENCES):
         path = folder / file
         if path.is_file():
             digest.update(f"{file}\0".encode() + path.read_bytes() + b"\0")

@@ -123,6 +123,7 @@ class Pack:
     version: str = ""  # hash of the folder's files
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
     patterns: Patterns = field(default_factory=Patterns)
+    sentences: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # intent -> what further callers say
 
     @property
     def tag(self) -> str:

@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 _A_DAY = re.compile(r"r-?\d|mon|tue|wed|thu|fri|sat|sun|weekend")
 _HOURS = frozenset({"hour", "am", "pm", "morning", "noon", "afternoon", "evening", "night"})
-_OF_A_PATTERN = 12
+_OF_A_PATTERN = 8
 _KNOWN_ENOUGH = 0.6
 _USUAL_THRESHOLD = 0.4
 _KIN = (("deny", "not_interested"), ("affirm", "interested"))  # alike in words; torn between them is the first
@@ -160,12 +160,13 @@ def _cached(packs: Sequence[Pack], examples: Sequence[Example], cache_dir: Path)
 
 
 def pack_examples(packs: Iterable[Pack]) -> list[Example]:
-    """Returns the example sentences of packs, and some of each pattern, as training examples; never their tests."""
+    """Returns the example and further sentences of packs, and some of each pattern, to train on; never their tests."""
     found: list[Example] = []
     for pack in packs:
         fillers, denials = tuple(sorted(pack.lexicon.backchannels)), pack.lexicon.no_words
         for intent, forms in pack.intents.items():
             found += [Example(intent, text, fillers, denials) for texts in forms.values() for text in texts]
+            found += [Example(intent, text, fillers, denials) for text in pack.sentences.get(intent, ())]
             for pattern, texts in pack.patterns.drawn(intent, _OF_A_PATTERN):
                 found += [Example(intent, text, fillers, denials, pattern) for text in texts]
     return found

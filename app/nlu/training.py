@@ -69,8 +69,9 @@ def fingerprint(examples: Sequence[Example], number_words: Sequence[str]) -> str
 def train(examples: Sequence[Example], extractor: FeatureExtractor) -> IntentModel:
     """Fits TF-IDF and linear support vectors, calibrated on sentences that a first fit did not see.
 
-    A margin becomes a probability by softmax over its temperature. A fifth of the sentences, with their noisy copies,
-    is left out of a fit of its own, beside the other, which sets temperature and thresholds.
+    Sentences that somebody wrote are learnt with a noisy copy each, as a recogniser might err; those drawn from
+    patterns vary enough. A margin becomes a probability by softmax over its temperature. A fifth of the sentences, with
+    their copies, is left out of a fit of its own, beside the other, which sets temperature and thresholds.
 
     Args:
         examples: Of at least two intents.
@@ -131,6 +132,8 @@ def _augmented(examples: Sequence[Example], rng: random.Random) -> list[_Row]:
     rows = [_Row(e.text, e.intent, source, original=True) for e, source in zip(examples, sources, strict=True)]
     idle_words = _idle_words(examples)
     for source, example in zip(sources, examples, strict=True):
+        if example.template:
+            continue
         fillers = () if example.intent in ("affirm", "deny") else example.fillers
         chance = random.Random(f"{_SEED}|{example.text}")
         copies = noisy_copies(example.text, fillers, _COPIES, chance, idle_words - example.denials)
