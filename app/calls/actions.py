@@ -216,7 +216,7 @@ def _handoff_context(call: CallSoFar, reason: str, data: Mapping[str, Any]) -> H
         agent_id=call.profile.agent_id,
         entity_name=call.profile.entity_name,
         intent=data.get("intent") or call.state.intent,
-        slots=data.get("slots") or dict(call.state.slots),
+        slots=data.get("slots") or {name: value for name, value in call.state.slots.items() if "." not in name},
         transcript=call.transcript,
         request_text=call.request_text,
         request_at_ms=call.request_at_ms,
