@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
+from app.dialogue.escalation import Trigger
 from app.dialogue.turn import ActionKind
 
 SlotType = Literal["digits", "date", "time", "amount", "quantity", "item", "city", "text", "yes_no"]
@@ -159,7 +160,7 @@ class HandoffIntent(_Strict):
 
     say: str | None = None
     channel: Literal["whatsapp", "phone"] | None = None
-    trigger: str = "explicit_request"
+    trigger: Trigger = Trigger.EXPLICIT_REQUEST
 
 
 class HandoffChannel(_Strict):

@@ -8,7 +8,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from app.dialogue.escalation import Trigger
 from app.dialogue.flow import ADAPTER, ANY_ANSWER, CourtesyFlow, Flow, Flows, FrameFlow, HandoffFlow, OptOutFlow
+from app.dialogue.turn import ActionKind
 from app.errors import ConfigError
 from app.kit.yaml_lines import line_of, repeated_keys
 from app.language.contract import Contract
@@ -95,6 +97,7 @@ def load_flows(
         else:
             read.append((file, *found))
     faults += _clashes(read)
+    faults += [fault for file, node, flow in read for fault in _owed(file, node, flow)]
     for file, node, flow in read:
         faults += _check(file, node, flow, contract, tools)
     flows = [flow for _, _, flow in read]
@@ -154,6 +157,28 @@ def _clashes(read: list[tuple[str, yaml.Node, Flow]]) -> Iterator[FlowFault]:
             if flow.kind in single:
                 yield FlowFault(file, line_of(node, ("kind",)), f"a second flow of kind {flow.kind}; keep one")
             single[flow.kind] = file
+
+
+def _owed(file: str, node: yaml.Node, flow: Flow) -> Iterator[FlowFault]:
+    """Finds what no flow may take from callers: a person, an end of contact, of recording, and word of who speaks.
+
+    Source: rules IN-08, US-06 (opting out), IN-17, US-08 (recording), EU-01 (an AI says that it is one).
+    """
+    line = line_of(node, ("intents",))
+    if isinstance(flow, HandoffFlow):
+        asked = flow.intents.get("human_agent")
+        if asked is None or asked.trigger is not Trigger.EXPLICIT_REQUEST:
+            cure = "human_agent must be handed over, without a trigger: who asks for a person gets one"
+            yield FlowFault(file, line, cure)
+    elif isinstance(flow, OptOutFlow):
+        if "stop_contact" not in flow.intents or flow.disclosure != "opt_out_confirmation":
+            yield FlowFault(file, line, "stop_contact must be an opt-out, confirmed by opt_out_confirmation")
+    elif isinstance(flow, CourtesyFlow):
+        recording, name = flow.intents.get("no_recording"), flow.intents.get("who_are_you")
+        if recording is None or recording.action is not ActionKind.STOP_RECORDING:
+            yield FlowFault(file, line, "no_recording must have the action stop_recording")
+        if name is None or not {"entity", "ai"} <= set(name.disclosures):
+            yield FlowFault(file, line, "who_are_you must disclose entity and ai")
 
 
 def _check(

@@ -97,7 +97,7 @@ class TurnDesk:
         wanted = draft.flows.handoff.intents.get(intent)
         if wanted is None or (intent == "interested" and (draft.state.awaiting or "").startswith(CONFIRM)):
             return False
-        trigger = Trigger(wanted.trigger)
+        trigger = wanted.trigger
         if not getattr(draft.profile.escalation, trigger.value, True):
             draft.change(intent=intent, misses=0)
             self._person.offer(draft, f"unsupported:{intent}", "unsupported_request")

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from app.dialogue.engine import DialogueEngine
+from app.dialogue.flow_source import FlowFaults, default_sources, load_flows
 from app.dialogue.turn import Expectation
 from app.language.numbers import spoken_digits
 from tests.dialogue.conftest import LANGUAGES, REGISTRY, Conversation, Shop, kinds, profile, says_key, texts
@@ -205,3 +206,23 @@ async def test_what_is_not_done_by_voice_is_admitted_and_handed_over(talk: Conve
 async def test_the_state_is_json(talk: Conversation) -> None:
     await talk.say("order_status", digits="45", sure=0.9)
     assert json.loads(json.dumps(talk.state.to_json()))["slots"]
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "reason"),
+    [
+        ("handoff.yaml", ("  human_agent: {}\n", ""), "human_agent must be handed over"),
+        ("handoff.yaml", ("human_agent: {}", "human_agent: {trigger: fraud}"), "human_agent must be handed over"),
+        ("handoff.yaml", ("trigger: fraud", "trigger: whim"), r"report_fraud.trigger: Input should be"),
+        ("stop_contact.yaml", ("[stop_contact]", "[go_away]"), "stop_contact must be an opt-out"),
+        ("stop_contact.yaml", ("opt_out_confirmation", "entity"), "stop_contact must be an opt-out"),
+        ("courtesies.yaml", (", action: stop_recording", ""), "no_recording must have the action"),
+        ("courtesies.yaml", ("disclosures: [entity, ai]", "disclosures: [entity]"), "who_are_you must disclose"),
+    ],
+)
+def test_no_flow_takes_a_callers_rights(file: str, change: tuple[str, str], reason: str) -> None:
+    sources = default_sources()
+    assert change[0] in sources[file]
+    sources[file] = sources[file].replace(*change)
+    with pytest.raises(FlowFaults, match=rf"{file}:\d+: .*{reason}"):
+        load_flows(sources, contract=REGISTRY.contract)
