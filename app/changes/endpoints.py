@@ -1,6 +1,7 @@
 """The doors of changes that take two people: rules, list, approving and refusing; and `held` for other doors."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -13,7 +14,7 @@ from app.auth.replay import respond
 from app.changes.kinds import Area
 from app.changes.rules import ChangeRules
 from app.changes.schemas import ChangeDecision, ChangeRulesBody, ChangeRulesView, ChangeView
-from app.changes.service import Changes, ChangeStatus
+from app.changes.service import Change, Changes, ChangeStatus
 from app.kit.idempotency import IdempotencyKey, Outcome
 from app.kit.pagination import Page, Paging
 from app.kit.problem import responses
@@ -136,13 +137,9 @@ async def approve_change(
     idempotency_key: IdempotencyKey = None,
 ) -> JSONResponse:
     """Applies a change that another person proposed: another member, or a key that another member made."""
-
-    async def approve() -> Outcome:
-        note = body.note if body is not None else None
-        change = await changes.approve(subject.tenant_id, subject.key_id, change_id, note)
-        return Outcome(200, ChangeView.of(change).model_dump(mode="json"))
-
-    return await respond(request, subject.tenant_id, idempotency_key, approve)
+    return await respond(
+        request, subject.tenant_id, idempotency_key, partial(_decided, changes.approve, subject, change_id, body)
+    )
 
 
 @router.post(
@@ -161,10 +158,16 @@ async def refuse_change(
     idempotency_key: IdempotencyKey = None,
 ) -> JSONResponse:
     """Refuses a change, or takes one's own back; nothing is changed."""
+    return await respond(
+        request, subject.tenant_id, idempotency_key, partial(_decided, changes.refuse, subject, change_id, body)
+    )
 
-    async def refuse() -> Outcome:
-        note = body.note if body is not None else None
-        change = await changes.refuse(subject.tenant_id, subject.key_id, change_id, note)
-        return Outcome(200, ChangeView.of(change).model_dump(mode="json"))
 
-    return await respond(request, subject.tenant_id, idempotency_key, refuse)
+async def _decided(
+    decide: Callable[[str, str, str, str | None], Awaitable[Change]],
+    subject: AuthSubject,
+    change_id: str,
+    body: ChangeDecision | None,
+) -> Outcome:
+    change = await decide(subject.tenant_id, subject.key_id, change_id, body.note if body is not None else None)
+    return Outcome(200, ChangeView.of(change).model_dump(mode="json"))
