@@ -243,3 +243,25 @@ def test_policy_and_hours_survive_being_stored() -> None:
     policy = EscalationPolicy(targets=(Target.TICKET,), refund_over=None, sentiment=0.4)
     assert EscalationPolicy.of(policy.to_json()) == policy
     assert BusinessHours.of(**OFFICE.to_json()) == OFFICE  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "trigger"),
+    [
+        ("en-IN", "my father has trouble breathing", "medical"),
+        ("hi-IN", "मेरी छाती में दर्द हो रहा है", "medical"),
+        ("hi-IN", "saans lene mein dikkat ho rahi hai", "medical"),
+        ("ta-IN", "நெஞ்சு வலிக்குது", "medical"),
+        ("ta-IN", "appa mayangi vizhunthutaaru", "medical"),
+        ("te-IN", "నాకు ఛాతీలో నొప్పి వస్తోంది", "medical"),
+        ("en-IN", "i gave my otp to someone", "security"),
+        ("hi-IN", "मेरा कार्ड खो गया", "security"),
+        ("ta-IN", "வீட்ல தீ பிடிச்சிடுச்சு", "security"),
+        ("te-IN", "నా కార్డు పోయింది", "security"),
+    ],
+)
+async def test_dangers_as_callers_tell_them(engine: DialogueEngine, language: str, text: str, trigger: str) -> None:
+    talk = await talk_of(engine, language, EscalationPolicy())
+    reply = await talk.say("out_of_scope", text=text)
+    found, evidence = decided(reply)
+    assert found == trigger and evidence["words"]
