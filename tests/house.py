@@ -28,11 +28,11 @@ from app.kit.clock import SystemClock
 from app.kit.jobs import RecordedJobs
 from app.kit.mongo import Database
 from app.kit.tls import trusted
-from app.language.loader import PackRegistry
 from app.language.packs import Pack
 from app.rooms import Services
 from app.shipped import Shipped
 from app.simulate.graph import ACCOUNT_ID, GraphConfig
+from tests.packs import PACKS_DIR, shipped_packs
 from tests.standins.graph import StrictGraph, served
 from tests.standins.plivo import PlivoStandin
 from whatsapp.ports import ChatReply
@@ -45,7 +45,6 @@ VERIFY_TOKEN = "verify-token-of-the-tests"
 PLIVO_AUTH_ID, PLIVO_AUTH_TOKEN = "MAXXXXXXXXXXXXXXXXXX", "plivo-token-of-the-tests"
 PHONE_NUMBER_ID = "106540352242922"
 CUSTOMER = "+919812345678"
-PACKS_DIR = Path(__file__).parents[1] / "lang_packs"
 
 
 @dataclass
@@ -184,7 +183,7 @@ class TenantDoor:
 
 @pytest.fixture(scope="session")
 def packs() -> dict[str, Pack]:
-    return {pack.tag: pack for pack in PackRegistry.load(PACKS_DIR).packs}
+    return {pack.tag: pack for pack in shipped_packs().packs}
 
 
 @cache

@@ -3,17 +3,16 @@
 import pytest
 
 from app.calls.hearing import bias_for, numerals, packs_of
-from app.config import Settings
 from app.dialogue.turn import Expectation
-from app.language.loader import PackRegistry
 from app.language.packs import Pack
+from tests.packs import shipped_packs
 
 pytestmark = pytest.mark.langpack
 
 
 @pytest.fixture(scope="module")
 def packs() -> tuple[Pack, ...]:
-    return PackRegistry.load(Settings().packs_dir).packs
+    return shipped_packs().packs
 
 
 def tags(packs: tuple[Pack, ...]) -> list[str]:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,17 +16,17 @@ from app.dialogue.turn import Action, ActionKind, AgentProfile, DialogueState, R
 from app.dialogue.verification import Factor, FactorCheck, VerificationPolicy
 from app.errors import MessagingError, SpeechWorkerLost
 from app.language.guess import LanguageGuess
-from app.language.loader import PackRegistry
 from app.nlu.understanding import Entity, Understanding
 from app.speech.asr.engine import Alternative, Bias, Transcript
 from app.speech.tts.engine import Voice
 from tests.calls.test_playback import FakeCarrier
 from tests.calls.virtual_time import run
+from tests.packs import shipped_packs
 
 pytestmark = pytest.mark.unit
 
 WINDOW = 0.032
-PACKS = PackRegistry.load(Path("lang_packs"))
+PACKS = shipped_packs()
 PROFILE = AgentProfile(
     "tenant_a", "agent_a", "Nila Stores", ("en-IN", "hi-IN"), "en-IN", whatsapp=WhatsAppStanding.AGREED
 )

@@ -17,9 +17,9 @@ from app.dialogue.engine import DialogueEngine
 from app.dialogue.turn import Action, ActionKind, AgentProfile, DialogueState, WhatsAppStanding
 from app.errors import MessagingError
 from app.kit.clock import SystemClock
-from app.language.loader import PackRegistry
 from tests.dialogue.conftest import Shop, meant
-from tests.house import CUSTOMER, PACKS_DIR, House, TenantDoor, house, packs
+from tests.house import CUSTOMER, House, TenantDoor, house, packs
+from tests.packs import shipped_packs
 
 __all__ = ["house", "packs"]
 pytestmark = pytest.mark.integration
@@ -57,7 +57,7 @@ async def transferred(
         transfer_number=PERSON,
         whatsapp=whatsapp,
     )
-    engine = DialogueEngine(PackRegistry.load(PACKS_DIR))
+    engine = DialogueEngine(shipped_packs())
     rooms = house.services
     actions = CallActions(rooms.handoff, rooms.suppressions, rooms.conversations, rooms.consents)
     thinker = SimpleNamespace(dialogue=engine, prepare_opening=lambda _: None)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +13,10 @@ from app.dialogue.prosody import Prosody
 from app.dialogue.turn import AgentProfile, DialogueState, Reply, ToolResult, WhatsAppStanding
 from app.dialogue.verification import Factor, FactorCheck
 from app.language.guess import LanguageGuess
-from app.language.loader import PackRegistry
 from app.nlu.understanding import Entity, Understanding
+from tests.packs import shipped_packs
 
-PACKS = Path(__file__).parents[2] / "lang_packs"
-REGISTRY = PackRegistry.load(PACKS)
+REGISTRY = shipped_packs()
 LANGUAGES = tuple(sorted(REGISTRY.tags))
 FLOWS = load_flows(default_sources(), contract=REGISTRY.contract)
 TOOLS = tuple(flow.tool for flow in FLOWS.frames if flow.tool is not None)

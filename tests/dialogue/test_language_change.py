@@ -11,6 +11,7 @@ from app.language.loader import PackRegistry
 from app.language.request import named_language
 from app.nlu.understander import Understander
 from tests.language.requests import REQUESTS
+from tests.packs import shipped_packs
 
 pytestmark = pytest.mark.langpack
 
@@ -32,7 +33,7 @@ class NoTools:
 
 @pytest.fixture(scope="module")
 def packs() -> PackRegistry:
-    return PackRegistry.open(Path(__file__).parents[2] / "lang_packs")
+    return shipped_packs()
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,16 @@
 """The reply follows the caller: over turns, at the start, as an answer, and not on a stray word."""
 
-from pathlib import Path
-
 import pytest
 
 from app.dialogue.reply_language import follow
 from app.dialogue.turn import DialogueState
 from app.language.identify import identify
-from app.language.loader import PackRegistry
 from app.nlu.understanding import Entity, Understanding
+from tests.packs import shipped_packs
 
 pytestmark = pytest.mark.langpack
 
-REGISTRY = PackRegistry.open(Path(__file__).parents[2] / "lang_packs")
+REGISTRY = shipped_packs()
 SENTENCES = {
     "en-IN": ("where is my parcel now", "i asked you about the refund"),
     "hi-IN": ("मेरा parcel कहाँ है अभी", "refund kab tak aayega batao"),

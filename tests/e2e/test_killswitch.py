@@ -16,16 +16,16 @@ import pytest_asyncio
 from app.demo.calls import scripts_of
 from app.demo.children import Child, free_port
 from app.demo.stack import DemoStack
-from app.language.loader import PackRegistry
 from app.simulate.carrier import SimulatedCall
 from app.simulate.ringing import Target, renumbered, ring
 from app.simulate.scenario import Expect, Step
 from app.simulate.verdict import CallReport
 from app.simulate.voices import Script
+from tests.packs import shipped_packs
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
-PACKS = {pack.tag: pack for pack in PackRegistry.load(Path("lang_packs")).packs}
+PACKS = {pack.tag: pack for pack in shipped_packs().packs}
 PERSON = "+918049999777"
 PATIENCE_SECONDS = 90.0
 

@@ -7,9 +7,9 @@ from app.dialogue.flow_source import FlowFaults, default_sources, load_flows
 from app.dialogue.turn import DialogueState
 from app.flows.schemas import FlowDraft
 from app.language.contract import load_contract
-from app.language.loader import PackRegistry
 from tests.dialogue.conftest import Shop, meant, profile
-from tests.house import PACKS_DIR, House, TenantDoor
+from tests.house import House, TenantDoor
+from tests.packs import PACKS_DIR, shipped_packs
 
 pytestmark = pytest.mark.integration
 SOURCES = default_sources()
@@ -84,7 +84,7 @@ async def test_a_wrong_draft_is_refused_with_its_place(
 
 async def test_a_version_serves_once_it_is_approved_and_published_and_can_be_taken_back(house: House) -> None:
     tenant = await house.tenant()
-    flows, engine = house.services.flows, DialogueEngine(PackRegistry.load(PACKS_DIR))
+    flows, engine = house.services.flows, DialogueEngine(shipped_packs())
     first = await draft(tenant)
     early = await tenant.request("POST", f"/v1/flow-sets/own/versions/{first}/publish")
     assert early.status_code == 409 and await flows.serving(tenant.tenant_id, "own") is None

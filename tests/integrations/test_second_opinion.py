@@ -15,7 +15,8 @@ from app.language.contract import load_contract
 from app.language.guess import LanguageGuess
 from app.nlu.opinion import NEVER_ASKED, SecondOpinion, merged
 from app.nlu.understanding import Understanding
-from tests.house import PACKS_DIR, House, TenantDoor
+from tests.house import House, TenantDoor
+from tests.packs import PACKS_DIR
 from tests.standins.graph import served
 from tests.standins.llm import LlmStandIn
 

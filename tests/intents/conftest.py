@@ -14,9 +14,9 @@ from app.intents.endpoints import router
 from app.intents.minds import OwnMinds
 from app.intents.service import TRAIN, IntentService
 from app.kit import problem
-from app.language.loader import PackRegistry
 from app.languages.mind import LiveMind, make_mind
-from tests.house import PACKS_DIR, House, house, packs
+from tests.house import House, house, packs
+from tests.packs import shipped_packs
 from tests.standins.graph import served
 
 __all__ = ["house", "packs"]
@@ -38,7 +38,7 @@ class School:
 
 @pytest.fixture(scope="session")
 def mind(models_dir: Path) -> LiveMind:
-    return LiveMind(make_mind(PackRegistry.load(PACKS_DIR), models_dir))
+    return LiveMind(make_mind(shipped_packs(), models_dir))
 
 
 @pytest_asyncio.fixture

@@ -11,13 +11,13 @@ from app.dialogue.engine import DialogueEngine
 from app.dialogue.turn import DialogueState
 from app.intents.fitting import fit
 from app.intents.models import OwnIntent, Report
-from app.language.loader import PackRegistry
 from app.languages.mind import LiveMind
 from app.nlu.opinion import Choice
 from app.nlu.understander import Understander
 from tests.dialogue.conftest import Shop, profile
-from tests.house import PACKS_DIR, TenantDoor
+from tests.house import TenantDoor
 from tests.intents.conftest import School
+from tests.packs import shipped_packs
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]  # trains a model, on shared cores too
 
@@ -161,7 +161,7 @@ async def test_trained_behind_published_answered_and_taken_back(school: School, 
     shared = mind.current.understander.understand("dost ke liye gift wrap karwana hai", **SPOKEN)
     assert shared.intent != "gift_wrapping"
     flows = await school.house.services.flows.serving(tenant.tenant_id, "own", ("hi-IN",))
-    engine = DialogueEngine(PackRegistry.load(PACKS_DIR))
+    engine = DialogueEngine(shipped_packs())
     state = DialogueState("hi-IN", ("hi-IN",), thread="t")
     reply, _ = await engine.handle_turn(state, heard, profile(flows=flows), Shop())
     assert reply.says[-1].text == "गिफ्ट किसके लिए है, बताइए?"

@@ -3,8 +3,7 @@ from pathlib import Path
 import pytest
 
 from app.language.loader import PackRegistry
-
-PACKS_DIR = Path(__file__).parents[2] / "lang_packs"
+from tests.packs import PACKS_DIR, shipped_packs
 
 
 @pytest.fixture(scope="session")
@@ -14,4 +13,4 @@ def packs_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def registry() -> PackRegistry:
-    return PackRegistry.load(PACKS_DIR)
+    return shipped_packs()

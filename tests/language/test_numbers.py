@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.language.loader import PackRegistry
 from app.language.numbers import (
     parse_amount,
     parse_digits,
@@ -16,11 +15,11 @@ from app.language.numbers import (
     spoken_digits,
     spoken_number,
 )
-from tests.language.conftest import PACKS_DIR
+from tests.packs import shipped_packs
 
 pytestmark = pytest.mark.unit
 
-REGISTRY = PackRegistry.load(PACKS_DIR)
+REGISTRY = shipped_packs()
 PACKS = REGISTRY.packs
 DIGITS = st.text("0123456789", min_size=2, max_size=12)
 

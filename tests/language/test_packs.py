@@ -13,7 +13,7 @@ from app.language.numbers import spoken_amount, spoken_digits
 from app.language.packs import Pack
 from app.language.render import disclosure, render, slots_of
 from app.language.scripts import LATIN, script_of_word
-from tests.language.conftest import PACKS_DIR
+from tests.packs import PACKS_DIR
 
 pytestmark = pytest.mark.langpack
 

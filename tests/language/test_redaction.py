@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.kit.redaction import Kind, luhn, redact_figures
-from app.language.loader import PackRegistry
 from app.language.packs import Pack
 from app.language.redaction import Redactor
+from tests.packs import shipped_packs
 
 pytestmark = pytest.mark.langpack
 
@@ -20,7 +20,7 @@ PACKS = Path(__file__).parents[2] / "lang_packs"
 
 @functools.cache
 def packs() -> dict[str, Pack]:
-    return {pack.tag: pack for pack in PackRegistry.open(PACKS).packs}
+    return {pack.tag: pack for pack in shipped_packs().packs}
 
 
 @functools.cache

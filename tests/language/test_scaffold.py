@@ -10,7 +10,7 @@ from app.language.loader import PackRegistry, validate_pack
 from app.language.scaffold import facts_of, scaffold
 from app.language.source import read_yaml
 from app.language.vocabulary import CODES, LISTS, vocabulary_faults, vocabulary_of
-from tests.language.conftest import PACKS_DIR
+from tests.packs import PACKS_DIR
 
 pytestmark = pytest.mark.unit
 

@@ -8,8 +8,7 @@ import pytest
 
 from app.language.loader import PackRegistry
 from app.languages.mind import LiveMind, make_mind
-
-PACKS_DIR = Path(__file__).parents[2] / "lang_packs"
+from tests.packs import PACKS_DIR
 
 
 @pytest.fixture(scope="session")

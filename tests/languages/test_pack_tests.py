@@ -11,7 +11,7 @@ from app.language.loader import PackRegistry
 from app.languages.pack_tests import FILE_NAME, run_pack_tests
 from app.nlu.understander import Understander
 from app.nlu.understanding import Entity, Understanding
-from tests.languages.conftest import PACKS_DIR
+from tests.packs import PACKS_DIR, shipped_packs
 
 pytestmark = pytest.mark.langpack
 
@@ -33,7 +33,7 @@ class Knowing:
 
 @pytest.fixture(scope="module")
 def registry() -> PackRegistry:
-    return PackRegistry.open(PACKS_DIR)
+    return shipped_packs()
 
 
 def test_every_shipped_pack_says_its_values_as_it_wants_them_said(registry: PackRegistry) -> None:

@@ -6,13 +6,12 @@ import pytest
 
 from app.language.loader import PackRegistry
 from app.nlu.understander import Understander
-
-PACKS = Path(__file__).parents[2] / "lang_packs"
+from tests.packs import shipped_packs
 
 
 @pytest.fixture(scope="session")
 def registry() -> PackRegistry:
-    return PackRegistry.load(PACKS)
+    return shipped_packs()
 
 
 @pytest.fixture(scope="session")

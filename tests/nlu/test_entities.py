@@ -6,12 +6,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.language.loader import PackRegistry
 from app.nlu.entities import EntityFinder, Listening
-from tests.nlu.conftest import PACKS
+from tests.packs import shipped_packs
 
 pytestmark = pytest.mark.langpack
-FINDER = EntityFinder(PackRegistry.load(PACKS).packs)
+FINDER = EntityFinder(shipped_packs().packs)
 OPEN = Listening()
 NOW = datetime(2026, 11, 21, 15, 0, tzinfo=ZoneInfo("Asia/Kolkata"))
 

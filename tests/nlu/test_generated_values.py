@@ -6,13 +6,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.language.loader import PackRegistry
 from app.language.numbers import spoken_amount, spoken_date, spoken_number, spoken_time
 from app.nlu.entities import EntityFinder
-from tests.nlu.conftest import PACKS
+from tests.packs import shipped_packs
 
 pytestmark = pytest.mark.langpack
-REGISTRY = PackRegistry.load(PACKS)
+REGISTRY = shipped_packs()
 FINDER = EntityFinder(REGISTRY.packs)
 NOW = datetime(2026, 11, 21, 15, 0, tzinfo=ZoneInfo("Asia/Kolkata"))
 TRIES = 150

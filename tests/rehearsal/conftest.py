@@ -13,16 +13,14 @@ from app.dialogue.turn import ToolResult
 from app.dialogue.verification import Factor, FactorCheck
 from app.kit import problem
 from app.kit.sealed import SealedText
-from app.language.loader import PackRegistry
 from app.languages.mind import LiveMind, Mind, make_mind
 from app.rehearsal.canned import CannedTools
 from app.rehearsal.endpoints import router
 from app.rehearsal.service import Rehearsal
 from tests.house import House, house, packs
+from tests.packs import shipped_packs
 
 __all__ = ["house", "packs"]
-
-PACKS = Path(__file__).parents[2] / "lang_packs"
 
 
 class RealTools(CannedTools):
@@ -57,7 +55,7 @@ class StoredAgents:
 
 @pytest.fixture(scope="session")
 def mind(models_dir: Path) -> Mind:
-    return make_mind(PackRegistry.load(PACKS), models_dir)
+    return make_mind(shipped_packs(), models_dir)
 
 
 @pytest_asyncio.fixture

@@ -18,6 +18,7 @@ import yaml
 from app.language.loader import PackRegistry
 from app.language.packs import Pack
 from app.speech.asr.checkpoint.coverage import heard_words
+from tests.packs import shipped_packs
 
 PACKS = Path(__file__).parents[4] / "lang_packs"
 MakeArchive = Callable[..., Path]
@@ -26,7 +27,7 @@ MakeTokenizer = Callable[[Pack], bytes]
 
 @pytest.fixture(scope="session")
 def packs() -> PackRegistry:
-    return PackRegistry.load(PACKS)
+    return shipped_packs()
 
 
 @pytest.fixture(scope="session")

@@ -19,11 +19,11 @@ pytest.importorskip("nemo")
 
 from app import cli
 from app.errors import ModelError
-from app.language.loader import PackRegistry
 from app.speech.asr.checkpoint import parity
 from app.speech.asr.evaluation.material import read_items
 from app.speech.asr.features import decode_mulaw
 from app.speech.asr.onnx_engine import STARTER_MODEL_DIR, OnnxAsrEngine
+from tests.packs import shipped_packs
 
 from ..conftest import Voice
 from .conftest import PACKS
@@ -127,7 +127,7 @@ def test_a_graph_that_differs_by_a_thousandth_is_found(manifest: Path) -> None:
 
 
 def test_what_does_not_belong_together_is_one_line(manifest: Path, tmp_path: Path) -> None:
-    packs = {pack.tag: pack for pack in PackRegistry.load(PACKS).packs}
+    packs = {pack.tag: pack for pack in shipped_packs().packs}
     items = read_items(manifest, {"hi", "ta", "te", "en"})
     with pytest.raises(ModelError, match=r"nowhere\.nemo: no such checkpoint; name the \.nemo") as missing:
         parity.measure(STARTER_MODEL_DIR, tmp_path / "nowhere.nemo", items, packs, 2)

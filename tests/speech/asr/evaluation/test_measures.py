@@ -5,12 +5,11 @@ import jiwer
 import pytest
 from hypothesis import strategies as st
 
-from app.config import Settings
-from app.language.loader import PackRegistry
 from app.language.packs import Pack
 from app.speech.asr.evaluation.alignment import align, graphemes
 from app.speech.asr.evaluation.measures import Heard, count, embedded_words, partial_changes
 from app.speech.asr.evaluation.transliteration import is_same_word
+from tests.packs import shipped_packs
 
 pytestmark = pytest.mark.langpack
 WORDS = st.lists(st.sampled_from(["a", "b", "c", "d"]), min_size=1, max_size=8)
@@ -18,7 +17,7 @@ WORDS = st.lists(st.sampled_from(["a", "b", "c", "d"]), min_size=1, max_size=8)
 
 @pytest.fixture(scope="module")
 def packs() -> tuple[Pack, ...]:
-    registry = PackRegistry.load(Settings().packs_dir)
+    registry = shipped_packs()
     return tuple(registry.get(tag) for tag in ("hi-IN", "en-IN"))
 
 

@@ -4,10 +4,9 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from app.config import Settings
-from app.language.loader import PackRegistry
 from app.language.packs import Pack
 from app.speech.asr.evaluation.normaliser import VERSION, comparable, normalise, with_digits
+from tests.packs import shipped_packs
 
 pytestmark = pytest.mark.langpack
 
@@ -45,7 +44,7 @@ def test_it_settles_at_once(text: str) -> None:
 
 @pytest.fixture(scope="module")
 def packs() -> dict[str, Pack]:
-    registry = PackRegistry.load(Settings().packs_dir)
+    registry = shipped_packs()
     return {tag: registry.get(tag) for tag in registry.tags}
 
 

@@ -23,6 +23,7 @@ from app.speech.asr.evaluation.material import read_items
 from app.speech.asr.evaluation.report import read_report
 from app.speech.asr.training import recipe as shipped
 from app.speech.asr.training.text import Utterance, is_speakable, normalise
+from tests.packs import shipped_packs
 
 from ..training.conftest import small_recipe
 
@@ -44,7 +45,7 @@ def packs(monkeypatch: pytest.MonkeyPatch, loaded: PackRegistry) -> None:
 
 @pytest.fixture(scope="module")
 def loaded() -> PackRegistry:
-    return PackRegistry.load(Settings().packs_dir)
+    return shipped_packs()
 
 
 def entries(manifest: Path) -> list[dict[str, Any]]:

@@ -18,7 +18,6 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("nemo")
 
 from app.errors import ModelError
-from app.language.loader import PackRegistry
 from app.speech.asr.checkpoint.archive import read_archive
 from app.speech.asr.checkpoint.frontend import front_end, normalises_by_utterance, statistics_beside
 from app.speech.asr.checkpoint.stock import ctc_model, write_tokenizer
@@ -32,17 +31,17 @@ from app.speech.asr.onnx_engine import STARTER_MODEL_DIR, OnnxAsrEngine
 from app.speech.asr.training.espeak import Espeak
 from app.speech.asr.training.synth import save_shard
 from app.speech.asr.training.text import is_speakable, normalise
+from tests.packs import shipped_packs
 
 pytestmark = [pytest.mark.nemo, pytest.mark.slow, pytest.mark.timeout(900)]
 
 BASE = STARTER_MODEL_DIR / "model.nemo"
-PACKS = Path(__file__).parents[4] / "lang_packs"
 CHILD = 1.38
 """A voice far outside training: pitch and resonances raised by this factor."""
 
 
 def _sentences(count: int) -> list[str]:
-    pack = PackRegistry.load(PACKS).get("hi-IN")
+    pack = shipped_packs().get("hi-IN")
     found = {
         normalise(text)
         for forms in pack.intents.values()
