@@ -42,8 +42,8 @@ run: setup ## Start everything, seed a demo tenant, ring five times, stay up (ON
 	@$(BIN)/vaanisetu run $(if $(filter 1 yes true,$(ONCE)),--once) $(RUN_ARGS)
 
 test: $(VENV)/.tools ## Run the tests as CI does
-	@$(PYTEST) -n 3 -m "not slow and not e2e"
-	@$(PYTEST) -m "e2e and not slow"
+	@$(PYTEST) -n 4 -m "not slow and not e2e"
+	@$(PYTEST) -m "not slow" tests/e2e
 
 test-all: $(VENV)/.tools ## Run the slow tests too
 	@$(PYTEST) -n 2 -m "not e2e"

@@ -34,6 +34,7 @@ def made(small_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_shard_says_the_same_each_time(made: Path, small_recipe: Path, tmp_path: Path) -> None:
     for out in (tmp_path / "one", tmp_path / "two"):
         out.mkdir()
