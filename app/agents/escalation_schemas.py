@@ -12,8 +12,12 @@ class EscalationBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    low_confidence: StrictInt = Field(default=2, ge=0, le=10, description="After how many uncertain turns in a row.")
-    low_confidence_below: StrictFloat = Field(default=0.35, ge=0, le=1, description="What counts as uncertain.")
+    low_confidence: StrictInt = Field(
+        default=2, ge=0, le=10, description="After how many turns not understood in a row a person is offered."
+    )
+    low_confidence_below: StrictFloat = Field(
+        default=0.35, ge=0, le=1, description="Under which confidence an intent is not understood."
+    )
     repeated_failure: StrictInt = Field(default=3, ge=2, le=5, description="After how many turns that led nowhere.")
     sentiment: StrictFloat = Field(default=1.0, ge=0, le=2, description="At which anger in words and voice.")
     prosody: StrictBool = Field(default=True, description="Whether the voice counts beside the words.")

@@ -39,8 +39,8 @@ class EscalationPolicy:
     """An agent's triggers. A caller who asks for a person gets one whatever this says.
 
     Attributes:
-        low_confidence: After how many uncertain turns in a row; 0: never for this reason.
-        low_confidence_below: What counts as uncertain, of understanding, 0..1.
+        low_confidence: After how many turns in a row that were not understood a person is offered; 0: never.
+        low_confidence_below: Under which confidence, 0..1, an intent is not understood; what names none never is.
         repeated_failure: After how many turns in a row that led nowhere.
         sentiment: At which score of anger, which words and voice add to and time halves; 0: never.
         prosody: Whether the voice counts beside the words.

@@ -1,5 +1,6 @@
 """Handing over to a person: on request, for matters that demand it, and when the agent cannot help."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ from app.language.render import topic_of
 
 REASON_SLOT = "offer.reason"
 _WORDING_SLOT = "offer.wording"
+_EVIDENCE_SLOT = "offer.evidence"
+_OFFERED_FOR = (Trigger.LOW_CONFIDENCE, Trigger.SYSTEM_DOWN)
 _KINDS = {
     Target.PHONE: ActionKind.TRANSFER,
     Target.WHATSAPP: ActionKind.HANDOFF_WHATSAPP,
@@ -111,6 +114,7 @@ class PersonDesk:
         )
         draft.put_slot(REASON_SLOT, None)
         draft.put_slot(_WORDING_SLOT, None)
+        draft.put_slot(_EVIDENCE_SLOT, None)
 
     def _say_first(self, draft: Draft, target: Target, channel: str | None, before: str | None) -> None:
         if before:
@@ -211,9 +215,15 @@ class PersonDesk:
     def accepted(self, draft: Draft) -> None:
         """The caller said yes to a person."""
         reason = draft.state.slots.get(REASON_SLOT, "offer_accepted")
-        trigger = Trigger.SYSTEM_DOWN if reason == "system_down" else Trigger.EXPLICIT_REQUEST
+        trigger = Trigger(reason) if reason in _OFFERED_FOR else Trigger.EXPLICIT_REQUEST
         asked = draft.state.slots.get(_WORDING_SLOT)
-        self.hand_over(draft, reason, trigger=trigger, evidence={"offered_for": reason}, requested=asked)
+        kept = json.loads(draft.state.slots.get(_EVIDENCE_SLOT, "{}")) if reason in _OFFERED_FOR else {}
+        self.hand_over(draft, reason, trigger=trigger, evidence={**kept, "offered_for": reason}, requested=asked)
+
+    def offer_for(self, draft: Draft, trigger: Trigger, evidence: Mapping[str, Any]) -> None:
+        """Asks whether a person shall take over because a rule says so; the evidence goes with a yes."""
+        draft.put_slot(_EVIDENCE_SLOT, json.dumps(dict(evidence), ensure_ascii=False))
+        self.offer(draft, trigger.value)
 
     def give_up(self, draft: Draft, reason: str) -> None:
         """Ends attempts to understand, and hands over."""

@@ -11,6 +11,7 @@ from app.language.numbers import parse_number
 from app.nlu.understanding import Understanding
 
 ADULT = 18
+OUT_OF_SCOPE = "out_of_scope"
 _WEIGHTS = {"anger": 0.7, "upset": 0.35}
 _BY_INTENT = {"complaint": 0.35, "legal_threat": 0.5, "billing_dispute": 0.2}
 _BUYING = {"request_quote": "quote", "interested": "interested", "decision_maker": "decision_maker"}
@@ -54,7 +55,10 @@ def notice(
     if policy.sentiment and mood >= policy.sentiment:
         evidence = {"mood": round(mood, 2), "limit": policy.sentiment, "words": _angry(alarms), "voice_strain": tense}
         return Finding(Trigger.SENTIMENT, "sentiment", evidence, "complaint_ack")
-    return (None if any_words else _doubt(draft, heard)) or _buying(draft, heard)
+    if any_words:
+        draft.change(uncertain=0)
+        return _buying(draft, heard)
+    return _doubt(draft, heard) or _buying(draft, heard)
 
 
 def alarms_in(draft: Draft, text: str) -> dict[str, list[str]]:
@@ -98,17 +102,43 @@ def _age(draft: Draft, text: str, alarms: dict[str, list[str]]) -> dict[str, obj
 
 
 def _doubt(draft: Draft, heard: Understanding) -> Finding | None:
-    policy = draft.profile.escalation
-    unsure = heard.confidence < policy.low_confidence_below and not heard.entities and heard.intent != "silence"
+    """Counts a turn whose intent is unsure; silence says nothing, and of what has no intent `lost` is told later."""
+    if heard.intent in ("silence", OUT_OF_SCOPE):
+        return None
+    courtesy = heard.intent == "repeat" or heard.intent in draft.flows.courtesies.intents
+    unsure = heard.confidence < draft.profile.escalation.low_confidence_below and not heard.entities and not courtesy
     draft.change(uncertain=draft.state.uncertain + 1 if unsure else 0)
+    return _doubtful(draft, heard)
+
+
+def lost(draft: Draft, heard: Understanding, *, answered: bool) -> Finding | None:
+    """Counts a turn without an intent, once it is known whether it answered what was asked, and judges as `notice`.
+
+    Args:
+        draft: The turn, served.
+        heard: What the caller said.
+        answered: Whether the turn led anywhere: some words answer a question although they name no matter.
+    """
+    if answered:
+        draft.change(uncertain=0)
+        return None
+    draft.change(uncertain=draft.state.uncertain + 1)
+    return _doubtful(draft, heard)
+
+
+def _doubtful(draft: Draft, heard: Understanding) -> Finding | None:
+    policy = draft.profile.escalation
     if not policy.low_confidence or draft.state.uncertain < policy.low_confidence:
         return None
     evidence = {
+        "intent": heard.intent,
         "confidence": round(heard.confidence, 3),
         "below": policy.low_confidence_below,
+        "rule": heard.rule,
         "turns": draft.state.uncertain,
+        "words": heard.text,
     }
-    return Finding(Trigger.LOW_CONFIDENCE, "low_confidence", evidence, "not_understood_3")
+    return Finding(Trigger.LOW_CONFIDENCE, "low_confidence", evidence)
 
 
 def _buying(draft: Draft, heard: Understanding) -> Finding | None:

@@ -111,7 +111,7 @@ class DialogueState:
     suspended: tuple[Mapping[str, Any], ...] = ()  # frames put aside, the last is taken up first
     pending: tuple[Mapping[str, Any], ...] = ()  # matters named beside another, served after it
     fetched: tuple[Mapping[str, Any], ...] = ()  # what the tenant's systems answered, for the person who takes over
-    uncertain: int = 0  # turns in a row below the policy's confidence
+    uncertain: int = 0  # turns in a row that were not understood
     mood: float = 0.0  # anger in words and voice, halved each turn
     voice: Mapping[str, float] = field(default_factory=dict)  # the caller's usual voice: `prosody.learnt`
     buying: tuple[str, ...] = ()  # signs of a wish to buy

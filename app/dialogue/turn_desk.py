@@ -23,7 +23,7 @@ from app.dialogue.identity import IdentityDesk
 from app.dialogue.person import PersonDesk
 from app.dialogue.progress import ProgressDesk
 from app.dialogue.prosody import Prosody
-from app.dialogue.triggers import Finding, notice
+from app.dialogue.triggers import OUT_OF_SCOPE, Finding, lost, notice
 from app.dialogue.turn import ActionKind, Tools
 from app.dialogue.values import SPOKEN_ANSWERS
 from app.dialogue.verification import awaited_factor
@@ -58,7 +58,8 @@ class TurnDesk:
             draft.act(ActionKind.OPT_OUT, intent, {"text": draft.heard, "language": draft.state.language})
             draft.act(ActionKind.END, intent)
             return
-        finding = notice(draft, heard, prosody, any_words=self._expects_anything(draft))
+        any_words, misses = self._expects_anything(draft), draft.state.misses
+        finding = notice(draft, heard, prosody, any_words=any_words)
         if intent == "silence":
             self._unheard(draft)
         elif self._wants_language(draft, heard):
@@ -67,6 +68,26 @@ class TurnDesk:
             served = await self._framing.serve(draft, heard, tools) or await self._between(draft, heard, tools)
             if not served and not await self._number_given(draft, heard, tools):
                 await self._served(draft, heard, tools)
+            if intent == OUT_OF_SCOPE and not any_words:
+                self._lost(draft, heard, missed=draft.state.misses > misses)
+
+    def _lost(self, draft: Draft, heard: Understanding, *, missed: bool) -> None:
+        """Offers a person after turns that said nothing to the question; where it was talked over, none counts."""
+        if draft.actions or (draft.was_cut and not missed):
+            return
+        finding = lost(draft, heard, answered=not missed)
+        if finding is not None and draft.state.awaiting != CONFIRM_HANDOFF:
+            draft.says.clear()
+            self._doubted(draft, finding)
+
+    def _doubted(self, draft: Draft, finding: Finding) -> None:
+        """Offers a person in place of a further try; an offer that was not understood either is not made again."""
+        if draft.state.awaiting == CONFIRM_HANDOFF:
+            self._person.give_up(draft, finding.reason)
+            return
+        self._frames.put_aside(draft)
+        draft.say("not_understood_again")
+        self._person.offer_for(draft, finding.trigger, finding.evidence)
 
     def _expects_anything(self, draft: Draft) -> bool:
         """Whether the open question takes any words, so that doubt about their intent means nothing."""
@@ -122,7 +143,8 @@ class TurnDesk:
         if finding.trigger is Trigger.BUYING_INTENT:
             self._note(draft, heard)
         if finding.trigger is Trigger.LOW_CONFIDENCE:
-            self._person.give_up(draft, finding.reason)
+            draft.change(misses=draft.state.misses + 1)
+            self._doubted(draft, finding)
         else:
             self._person.escalate(draft, finding.trigger, finding.reason, finding.evidence, before=finding.before)
         return True

@@ -9,7 +9,7 @@ from app.dialogue.engine import DialogueEngine
 from app.dialogue.escalation import EscalationPolicy, Target
 from app.dialogue.hours import BusinessHours, Span
 from app.dialogue.prosody import Prosody, learnt, strain
-from app.dialogue.turn import AgentProfile, Reply
+from app.dialogue.turn import AgentProfile, Expectation, Reply
 from tests.dialogue.conftest import FLOWS, LANGUAGES, REGISTRY, Conversation, FixedClock, Shop, kinds, profile, says_key
 
 pytestmark = pytest.mark.unit
@@ -84,16 +84,88 @@ def test_each_sign_of_a_raised_voice_counts() -> None:
     assert strain(usual, Prosody(9.0, 4.0, -10.0, 200.0, 5.0)) == 1.0
 
 
-async def test_doubt_twice_in_a_row(engine: DialogueEngine) -> None:
-    talk = await talk_of(engine, LANGUAGES[0], EscalationPolicy())
-    await talk.say("greet", confidence=0.2)
-    reply = await talk.say("thank", confidence=0.1)
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("agent", [{}, PHONE], ids=["whatsapp", "phone"])
+async def test_doubt_twice_in_a_row_offers_a_person(
+    engine: DialogueEngine, language: str, agent: dict[str, object]
+) -> None:
+    talk = await talk_of(engine, language, EscalationPolicy(), **agent)
+    assert not says_key(await talk.say("out_of_scope", text="blah", confidence=0.97), language, "not_understood_again")
+    reply = await talk.say("out_of_scope", text="blah blah", confidence=0.6)
+    assert says_key(reply, language, "not_understood_again") and not reply.actions
+    assert says_key(reply, language, "offer_person" if agent else "handoff_whatsapp_confirm")
+    reply = await talk.say("affirm", text="yes")
     trigger, evidence = decided(reply)
-    assert trigger == "low_confidence" and evidence["uncertain_turns"] == 2
+    assert trigger == "low_confidence" and reply.actions[0].reason == "low_confidence"
+    assert evidence["turns"] == 2 and evidence["words"] == "blah blah" and evidence["confidence"] == 0.6
+    assert kinds(reply)[0] == ("transfer" if agent else "handoff_whatsapp")
+
+
+async def test_an_unsure_intent_counts_as_doubt(engine: DialogueEngine) -> None:
+    talk = await talk_of(engine, LANGUAGES[0], EscalationPolicy())
+    await talk.say("order_status", confidence=0.2)
+    reply = await talk.say("return_order", confidence=0.1)
+    assert says_key(reply, talk.language, "not_understood_again") and not reply.actions
+    assert decided(await talk.say("refund_status", confidence=0.1))[0] == "low_confidence", "the offer is not repeated"
+
+
+async def test_the_open_question_is_asked_again_after_a_no_to_the_person(engine: DialogueEngine) -> None:
+    talk = await talk_of(engine, LANGUAGES[0], EscalationPolicy())
+    await talk.say("order_status")
+    assert says_key(await talk.say("out_of_scope"), talk.language, "ask_order_id_again")
+    assert says_key(await talk.say("out_of_scope"), talk.language, "not_understood_again")
+    reply = await talk.say("deny", text="no")
+    assert reply.expectation is Expectation.DIGITS and not reply.actions and talk.state.flow == "order_status"
+    assert says_key(await talk.say("inform", digits="4512"), talk.language, "order_status_shipped")
+
+
+async def test_who_does_not_understand_the_offer_either_reaches_a_person(engine: DialogueEngine) -> None:
+    talk = await talk_of(engine, LANGUAGES[0], EscalationPolicy())
+    for _ in range(3):
+        reply = await talk.say("out_of_scope")
+    trigger, evidence = decided(reply)
+    assert trigger == "repeated_failure" and evidence["uncertain_turns"] == 2
+
+
+@pytest.mark.parametrize("between", ["greet", "thank", "who_are_you", "wait", "repeat"])
+async def test_courtesies_are_no_doubt(engine: DialogueEngine, between: str) -> None:
+    talk = await talk_of(engine, LANGUAGES[0], EscalationPolicy())
+    await talk.say(between, confidence=0.2)
+    await talk.say(between, confidence=0.2)
+    assert talk.state.uncertain == 0
+    await talk.say("out_of_scope")
+    await talk.say(between)
+    assert not says_key(await talk.say("out_of_scope"), talk.language, "not_understood_again")
+
+
+async def test_silence_is_no_doubt(engine: DialogueEngine) -> None:
+    talk = await talk_of(engine, LANGUAGES[0], EscalationPolicy())
+    await talk.say("out_of_scope")
+    await talk.say("silence", text="")
+    talk.silent(1)
+    assert talk.state.uncertain == 1
+
+
+async def test_answers_are_no_doubt_whatever_they_sound_like(engine: DialogueEngine) -> None:
+    talk = await talk_of(engine, LANGUAGES[0], EscalationPolicy())
+    await talk.say("cancel_order")
+    await talk.say("out_of_scope", digits="4512")
+    await talk.say("out_of_scope", text="my cousin bought one")
+    assert talk.state.uncertain == 0 and talk.state.slots["reason"] == "my cousin bought one"
+    await talk.say("out_of_scope")
+    assert not says_key(await talk.say("affirm"), talk.language, "not_understood_again")
+    quote = await talk_of(engine, LANGUAGES[0], EscalationPolicy())
+    await quote.say("request_quote", item="shoes", quantity="3")
+    assert not (await quote.say("out_of_scope", text="whatever")).actions and quote.state.uncertain == 0, "optional"
+
+
+async def test_how_often_is_the_agents_choice(engine: DialogueEngine) -> None:
+    at_once = await talk_of(engine, LANGUAGES[0], EscalationPolicy(low_confidence=1))
+    assert says_key(await at_once.say("out_of_scope"), LANGUAGES[0], "not_understood_again")
     off = await talk_of(engine, LANGUAGES[0], EscalationPolicy(low_confidence=0))
     for _ in range(2):
-        reply = await off.say("wait", confidence=0.1)
-    assert not reply.actions
+        reply = await off.say("out_of_scope", confidence=0.1)
+    assert says_key(reply, LANGUAGES[0], "not_understood_2") and not reply.actions
 
 
 async def test_a_refund_above_the_limit(engine: DialogueEngine) -> None:
