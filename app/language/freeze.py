@@ -94,6 +94,7 @@ def _lexicon(doc: Mapping[str, Any]) -> Lexicon:
         correction_words=_words(doc["correction_words"]),
         number_joins=_words(doc.get("number_joins", ())),
         refusal_words=_words(doc.get("refusal_words", ())),
+        language_namesakes=_words(doc.get("language_namesakes", ())),
         point_words=_words(doc.get("point_words", ())),
         suffixes=tuple(doc.get("suffixes", ())),
         common_words=_words(doc.get("common_words", ())),

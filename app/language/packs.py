@@ -57,6 +57,7 @@ class Lexicon:
     correction_words: frozenset[str] = frozenset()
     number_joins: frozenset[str] = frozenset()
     refusal_words: frozenset[str] = frozenset()
+    language_namesakes: frozenset[str] = frozenset()  # "nadu": behind a language's name it makes another name
     point_words: frozenset[str] = frozenset()
     suffixes: tuple[str, ...] = ()
     common_words: frozenset[str] = frozenset()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
+from app.language.namesakes import without_namesakes
 from app.language.packs import Pack
 
 _NEAR = 2  # a "not" this close to a language's name refuses it
@@ -34,7 +35,7 @@ def requested_language(words: Sequence[str], packs: tuple[Pack, ...]) -> str | N
         packs: Packs whose words count.
     """
     names, speak, refusals = _lists(packs)
-    found = list(_names(words, names))
+    found = list(_names(without_namesakes(words, packs), names))
     if not found:
         return None
     spoken = [i for i, word in enumerate(words) if word in speak]
@@ -65,13 +66,18 @@ def named_language(words: Sequence[str], packs: tuple[Pack, ...]) -> str | None:
         packs: Packs whose words count.
     """
     names, _, refusals = _lists(packs)
-    found = list(_names(words, names))
+    found = list(_names(without_namesakes(words, packs), names))
     refused = [i for i, word in enumerate(words) if word in refusals]
     if not found or all(abs(index - i) > _REFUSED for index, _ in found for i in refused):
         return found[0][1] if found else None
     if len({tag for _, tag in found}) == 1:
         return None
     return found[0][1] if refused[-1] > found[-1][0] else found[-1][1]
+
+
+def names_language(words: Sequence[str], packs: tuple[Pack, ...]) -> bool:
+    """Tells whether a language's name is among some lower-case words."""
+    return next(_names(words, _lists(packs)[0]), None) is not None
 
 
 def _names(words: Sequence[str], names: dict[str, str]) -> Iterator[tuple[int, str]]:

@@ -79,6 +79,12 @@ class Scores:
         known = own * self.known_share + sum(weight * scores.known_share for scores, weight in others)
         return Scores(chances, known, self.thresholds)
 
+    def without(self, intent: str) -> "Scores":
+        """Returns these scores with the chance of an intent that cannot be meant given to `out_of_scope`."""
+        chances = dict(self.probabilities)
+        chances[OUT_OF_SCOPE] = chances.get(OUT_OF_SCOPE, 0.0) + chances.pop(intent, 0.0)
+        return Scores(chances, self.known_share, self.thresholds)
+
     def _threshold(self, name: str) -> float:
         return max(self.thresholds.get(name, _USUAL_THRESHOLD), _FLOORS.get(name, 0.0))
 

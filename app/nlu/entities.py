@@ -13,6 +13,7 @@ from fractions import Fraction
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+from app.language.namesakes import without_namesakes
 from app.language.number_parsing import NumberSpan, number_spans, parse_amount, parse_digits, parse_number, tokens_of
 from app.language.number_words import NumberWord, number_words
 from app.language.packs import Pack
@@ -225,7 +226,7 @@ class EntityFinder:
     def _languages_in(self, text: str) -> list[tuple[str, str]]:
         """Returns (word, tag) of each language named, in order of mention; a case ending may follow a name."""
         hits: dict[str, str] = {}
-        for word in words_of(text):
+        for word in without_namesakes(words_of(text), self._packs):
             key = sound_key(word)
             for said, known in ((key, self._languages), (word, self._written)):
                 for name, tag in known:

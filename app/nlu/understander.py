@@ -11,8 +11,9 @@ from app.kit.clock import Clock, SystemClock
 from app.language.guess import LanguageGuess
 from app.language.identify import identify
 from app.language.loader import PackRegistry
+from app.language.namesakes import without_namesakes
 from app.language.packs import Pack
-from app.language.request import named_language
+from app.language.request import named_language, names_language
 from app.nlu.classifier import IntentClassifier, Scores
 from app.nlu.entities import TIME_ZONE, EntityFinder, Listening
 from app.nlu.phonetic import words_of
@@ -111,6 +112,8 @@ class Understander:
         scores = self._classifier.score(text)
         if len(readings) > 1:
             scores = scores.mixed([(self._classifier.score(other), weight) for other, weight in readings[1:]])
+        if not self._may_ask_for_language(words):
+            scores = scores.without("change_language")
         listening = Listening(expectation, expected_digits)
         entities = self._entities_of(readings, language, current_language, listening, scores, asr_confidence, now)
         intent, confidence, rule = self._intent(text, words, scores, entities, expectation, expected_digits)
@@ -140,7 +143,13 @@ class Understander:
             else:
                 parts[-1].append(word)
         means = [self._classifier.score(" ".join(part)).decide() for part in parts if len(part) >= _LEAST_PART]
-        return tuple(dict.fromkeys(name for name, sure in means if sure >= _SURE_PART and name != intent))
+        unmeant = intent if self._may_ask_for_language(words) else "change_language"
+        return tuple(dict.fromkeys(n for n, sure in means if sure >= _SURE_PART and n not in (intent, unmeant)))
+
+    def _may_ask_for_language(self, words: Sequence[str]) -> bool:
+        """Tells whether a language may be asked for: not where all its names are parts of others ("tamil nadu")."""
+        left = without_namesakes(words, self._packs)
+        return left == list(words) or names_language(left, self._packs)
 
     def _entities_of(
         self,

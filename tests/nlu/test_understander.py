@@ -181,3 +181,18 @@ def _misheard(text: str, rng: random.Random) -> str:
             at = rng.randrange(1, len(word))
             words[index] = word[:at] + word[at + 1 :]
     return " ".join(words)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "i am calling from Tamil Nadu",
+        "तमिलनाडु से बोल रहा हूँ",
+        "naan tamil nadu la irundhu pesuren",
+        "english medium school",
+    ],
+)
+def test_a_name_with_a_languages_name_in_it_changes_no_language(understander: Understander, text: str) -> None:
+    heard = hear(understander, text)
+    assert heard.intent != "change_language" and heard.entity("language") is None
+    assert "change_language" not in heard.also
