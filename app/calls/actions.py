@@ -29,6 +29,7 @@ class CallSoFar:
     """The call at the moment of an action.
 
     `request_text` holds the caller's last words, said `request_at_ms` into the audio: the evidence of what was asked.
+    `trigger` is the rule that brought a person in, of a call that is recalled.
     """
 
     call_id: str
@@ -39,6 +40,7 @@ class CallSoFar:
     request_text: str
     request_at_ms: int | None
     state: DialogueState
+    trigger: str | None = None
 
 
 class Actions(Protocol):
@@ -184,6 +186,7 @@ class CallActions:
             request_text=context.request_text,
             request_at_ms=context.request_at_ms,
             state=DialogueState.from_json(conversation.dialogue),
+            trigger=str(context.escalation.get("trigger") or "") or None,
         )
 
     async def _keep(self, call: CallSoFar, action: Action) -> Mapping[str, Any]:

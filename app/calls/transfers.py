@@ -11,14 +11,12 @@ from app.calls.briefing import caller_of
 from app.calls.ports import Announcement
 from app.calls.repository import CallRepository, find_by_carrier_id
 from app.calls.thinking import Thinker
-from app.conversations.models import Author
 from app.dialogue.agents import AgentDirectory
 from app.dialogue.turn import Action, ActionKind, Reply
 from app.errors import AppError
 from app.kit.mongo import Database
 
 _WAYS_TO_A_PERSON: Final = 3
-_MOST_WHISPERED: Final = 160
 _log = structlog.get_logger("calls")
 
 
@@ -52,9 +50,7 @@ class Transfers:
         kept = await self._recall(carrier_call_id)
         if kept is None:
             return None
-        said = [line.text for line in kept.transcript if line.author is Author.CUSTOMER]
-        words = max(said, key=len, default="")[:_MOST_WHISPERED]
-        return Announcement(*self._thinker().dialogue.whisper(kept.profile, words))
+        return Announcement(*self._thinker().dialogue.whisper(kept.state, kept.trigger))
 
     async def on_ended(self, carrier_call_id: str, *, reached: bool) -> Announcement | None:
         """Takes the end of a transfer: where nobody took the call, WhatsApp or a ticket does; see `CallRegistry`."""

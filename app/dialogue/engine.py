@@ -20,12 +20,14 @@ from app.dialogue.turn_desk import TurnDesk
 from app.dialogue.verification import awaited_factor
 from app.kit.clock import Clock, SystemClock
 from app.language.loader import PackRegistry
+from app.language.numbers import spoken_digits
 from app.language.render import render
 from app.nlu.understanding import Understanding
 
 MOST_IDLE_TURNS = 12
 SWITCHED_OFF = "kill_switch"
 """The reason of a handover that the kill switch made."""
+_LONGEST_WHISPERED_NUMBER = 10
 _SILENCES_BEFORE_END = 3
 _FAILURES_BEFORE_PERSON = 3
 _PERSON_ACTIONS = frozenset({ActionKind.HANDOFF_WHATSAPP, ActionKind.TRANSFER, ActionKind.CALLBACK, ActionKind.TICKET})
@@ -240,15 +242,21 @@ class DialogueEngine:
         """Returns the time in the agent's zone, in which its callers' days and hours are meant."""
         return profile.hours.local(self._clock.now())
 
-    def whisper(self, profile: AgentProfile, words: str) -> tuple[str, str]:
-        """Returns what a person hears before a caller is joined to them, in the agent's language: (text, tag).
+    def whisper(self, state: DialogueState, trigger: str | None) -> tuple[str, str]:
+        """Returns what a person hears before a caller is joined to them, in the call's language: (text, tag).
 
         Args:
-            profile: The agent.
-            words: What the caller said of the matter; "" if nothing.
+            state: Where the conversation stood when it was handed over: its matter and order number are named.
+            trigger: A `Trigger` value, whose reason is named; None or an unknown one names none.
         """
-        pack = self._registry.get(profile.default_language)
-        return render(pack, "whisper", {"words": words}), pack.tag
+        pack = self._registry.get(state.language)
+        matters = pack.lexicon.matters
+        slots = {
+            "about": matters.get(state.intent or "") or matters["other"],
+            "order_id": spoken_digits(pack, state.slots.get("order_id", "")[:_LONGEST_WHISPERED_NUMBER]),
+            "why": pack.lexicon.handover_reasons.get(trigger or "", ""),
+        }
+        return render(pack, "whisper", slots), pack.tag
 
     def checking(self, state: DialogueState) -> Say:
         """Returns the sentence that bridges a slow tool ("one moment"); it changes no state."""

@@ -181,6 +181,25 @@ def _lexicon_values(file: str, doc: Mapping[str, Any], contract: Contract, forms
             yield Problem(file, "topics.other", "missing; add what any other conversation was about")
         for name in topics.keys() - contract.intents.keys() - {"other"}:
             yield Problem(file, f"topics.{name}", "no intent of contract.yaml")
+    wanted = {"matters": tuple(topics) if isinstance(topics, dict) else ()}
+    wanted |= {key: rule.keys for key, rule in contract.lexicon.items() if rule.keys}
+    for key, names in wanted.items():
+        yield from _whispered(file, key, doc.get(key), names, contract.limits["whisper_phrase_letters"])
+
+
+def _whispered(file: str, key: str, value: Any, names: tuple[str, ...], most: int) -> Iterator[Problem]:
+    """Checks that a map holds words that are soon said under these names and no others."""
+    if not names or not isinstance(value, dict):
+        return
+    for name in names:
+        if not str(value.get(name) or "").strip():
+            yield Problem(file, f"{key}.{name}", "missing; a colleague hears it before a customer is joined to them")
+        elif len(str(value[name])) > most:
+            yield Problem(
+                file, f"{key}.{name}", f"{len(str(value[name]))} letters, too many to whisper; at most {most}"
+            )
+    for name in value.keys() - set(names):
+        yield Problem(file, f"{key}.{name}", "not one of " + ", ".join(names))
 
 
 def _formats(file: str, doc: Mapping[str, Any]) -> Iterator[Problem]:

@@ -30,11 +30,12 @@ class ResponseRule:
 
 @dataclass(frozen=True, slots=True)
 class LexiconRule:
-    """Shape of one lexicon entry: list, map, forms, cases or text; `length` fixes a list's length."""
+    """Shape of one lexicon entry: list, map, forms, cases or text; `length` fixes a list's length, `keys` a map's."""
 
     shape: str
     length: int | None
     optional: bool
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,10 @@ def _contract(raw: Mapping[str, Any]) -> Contract:
         errors={key: frozenset(rule.get("slots", ())) for key, rule in raw["errors"].items()},
         lexicon={
             key: LexiconRule(
-                str(rule["shape"]), int(rule["length"]) if "length" in rule else None, rule.get("optional") == "true"
+                str(rule["shape"]),
+                int(rule["length"]) if "length" in rule else None,
+                rule.get("optional") == "true",
+                tuple(rule.get("keys", ())),
             )
             for key, rule in raw["lexicon"].items()
         },

@@ -100,6 +100,8 @@ def _lexicon(doc: Mapping[str, Any]) -> Lexicon:
         common_words=_words(doc.get("common_words", ())),
         relative_days={word: int(days) for word, days in _lowered(doc["relative_days"]).items()},
         topics=dict(doc["topics"]),
+        matters=dict(doc["matters"]),
+        handover_reasons=dict(doc["handover_reasons"]),
         cases={name: dict(rules) for name, rules in doc.get("cases", {}).items()},
         informal_words=_words(doc.get("informal_words", ())),
         clause_joins=_words(doc.get("clause_joins", ())),

@@ -197,7 +197,9 @@ def _lexicon(
         "day_parts": _map({hour: TODO for hour in ("4", "12", "16", "20")}),
         "time_formats": _map({name: f"{TODO} {{part}} {{hour}}" for name in ("whole", "minutes")}),
         "topics": _map({name: TODO for name in (*contract.intents, "other")}),
+        "matters": _map({name: TODO for name in (*contract.intents, "other")}),
     }
+    known |= {key: _map({name: TODO for name in rule.keys}) for key, rule in contract.lexicon.items() if rule.keys}
     yield "# Closed word lists, lower case. The contract says what each is for; docs/language.md shows examples."
     for key, rule in contract.lexicon.items():
         if rule.optional:

@@ -105,7 +105,10 @@ async def test_the_person_finds_everything_before_they_are_joined(house: House, 
     assert kept["transcript"][0]["text"] == "someone took my money"
     whisper = await service.whisper("uuid-1")
     assert whisper is not None and whisper.language == "en-IN"
-    assert whisper.text == "A caller is on the line. They said: someone took my money"
+    assert whisper.text == (
+        "A customer is calling about a transaction they did not make. Order number four five one two. "
+        "They report a fraud."
+    )
 
 
 async def test_a_caller_who_agreed_and_whom_nobody_answers_gets_a_message(house: House, tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 import pytest
 
 from app.dialogue.engine import DialogueEngine
-from app.dialogue.escalation import EscalationPolicy, Target
+from app.dialogue.escalation import EscalationPolicy, Target, Trigger
 from app.dialogue.hours import BusinessHours, Span
 from app.dialogue.prosody import Prosody, learnt, strain
-from app.dialogue.turn import AgentProfile, Expectation, Reply
+from app.dialogue.turn import AgentProfile, DialogueState, Expectation, Reply
+from app.language.numbers import spoken_digits
 from tests.dialogue.conftest import FLOWS, LANGUAGES, REGISTRY, Conversation, FixedClock, Shop, kinds, profile, says_key
 
 pytestmark = pytest.mark.unit
@@ -337,3 +338,31 @@ async def test_dangers_as_callers_tell_them(engine: DialogueEngine, language: st
     reply = await talk.say("out_of_scope", text=text)
     found, evidence = decided(reply)
     assert found == trigger and evidence["words"]
+
+
+def test_the_packs_name_every_reason_of_a_handover() -> None:
+    assert set(REGISTRY.contract.lexicon["handover_reasons"].keys) == {trigger.value for trigger in Trigger}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_whoever_is_rung_hears_who_calls_about_what_and_why(engine: DialogueEngine, language: str) -> None:
+    talk = await talk_of(engine, language, EscalationPolicy(), **PHONE)
+    await talk.say("refund_status", digits="4512")
+    reply = await talk.say("human_agent")
+    lexicon, pack = REGISTRY.get(language).lexicon, REGISTRY.get(language)
+    text, tag = engine.whisper(talk.state, decided(reply)[0])
+    assert tag == language and text.count(lexicon.matters["refund_status"]) == 1
+    assert spoken_digits(pack, "4512") in text and lexicon.handover_reasons["explicit_request"] in text
+    unknown, _ = engine.whisper(replace(talk.state, intent="a_tenants_own", slots={}), None)
+    assert lexicon.matters["other"] in unknown and spoken_digits(pack, "4") not in unknown.split()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_whisper_lasts_no_longer_than_twelve_seconds(engine: DialogueEngine, language: str) -> None:
+    pack = REGISTRY.get(language)
+    for intent in pack.lexicon.matters:
+        state = DialogueState(language, LANGUAGES, intent=intent, slots={"order_id": "7" * 14})
+        for trigger in Trigger:
+            text, _ = engine.whisper(state, trigger)
+            seconds = len(text.split()) / pack.manifest.tts_rate_wpm * 60
+            assert "{" not in text and seconds <= 12, (text, seconds)

@@ -73,6 +73,10 @@ SAME_AGAIN = [
         ("lexicon.yaml", lambda d: d["time_formats"].pop("whole"), "missing; add the format"),
         ("lexicon.yaml", lambda d: d["time_formats"].update({"26:00": "x"}), "no time format"),
         ("lexicon.yaml", lambda d: d.update(cases={"ord": {}}), "ending: replacement"),
+        ("lexicon.yaml", lambda d: d["matters"].pop("refund_status"), "missing; a colleague hears it"),
+        ("lexicon.yaml", lambda d: d["matters"].update(singing="a song"), "not one of"),
+        ("lexicon.yaml", lambda d: d["handover_reasons"].update(fraud=""), "missing; a colleague hears it"),
+        ("lexicon.yaml", lambda d: d["handover_reasons"].update(fraud="It may be " * 9), "too many to whisper"),
     ],
 )
 def test_fault_is_found(packs: Path, file: str, change: Any, expected: str) -> None:

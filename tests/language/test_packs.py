@@ -21,7 +21,8 @@ TAGS = sorted(path.parent.name for path in PACKS_DIR.glob("*/manifest.yaml"))
 SLOTS = {
     "entity": "Sundar Stores", "purpose": "x", "number": "1 8 0 0", "url": "example.in", "city": "Chennai",
     **dict.fromkeys(
-        ("topic", "address", "item", "amount", "time", "opens", "closes", "quantity", "budget", "reason", "words"), "x"
+        ("topic", "address", "item", "amount", "time", "opens", "closes", "quantity",
+         "budget", "reason", "about", "why"), "x"
     ),
 }  # fmt: skip
 

@@ -83,6 +83,7 @@ def _lexicon(known: dict[str, object]) -> dict[str, object]:
     romanised = list(dict.fromkeys(latin_key(word) for word in native))
     words = {key: text.split() for key, text in WORDS.items()}
     assert isinstance(known["topics"], dict) and isinstance(known["language_names"], dict)
+    assert isinstance(known["handover_reasons"], dict)
     return known | words | {
         "function_words": {"native": native, "romanised": romanised},
         "language_names": known["language_names"] | {"ಕನ್ನಡದಲ್ಲಿ": "kn-IN", "ತಮಿಳಿನಲ್ಲಿ": "ta-IN", "ತೆಲುಗಿನಲ್ಲಿ": "te-IN"},
@@ -91,6 +92,8 @@ def _lexicon(known: dict[str, object]) -> dict[str, object]:
         "day_parts": {"4": "ಬೆಳಗ್ಗೆ", "12": "ಮಧ್ಯಾಹ್ನ", "16": "ಸಂಜೆ", "20": "ರಾತ್ರಿ"},
         "time_formats": {"whole": "{part} {hour} ಗಂಟೆ", "minutes": "{part} {hour} ಗಂಟೆ {minute} ನಿಮಿಷ"},
         "topics": dict.fromkeys(known["topics"], "ನಿಮ್ಮ ಆರ್ಡರ್"),
+        "matters": dict.fromkeys(known["topics"], "ಅವರ ಆರ್ಡರ್"),
+        "handover_reasons": dict.fromkeys(known["handover_reasons"], "ಅವರಿಗೆ ಸಹಾಯ ಬೇಕು."),
     }  # fmt: skip
 
 
