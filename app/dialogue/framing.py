@@ -18,6 +18,7 @@ _NO_ANSWER = ("repeat", "wait", "slower", "who_are_you", "no_recording", "goodby
 _OTHER_MATTER = 0.5
 _OTHER_MATTER_FOR_WORDS = 0.75
 _OTHER_MATTER_FOR_ANY_WORDS = 0.9
+_SURELY_ANOTHER_MATTER = 0.95
 _MOST_WORDS_OF_AN_ANSWER = 3
 
 
@@ -113,18 +114,25 @@ class FramingDesk:
         if other is None or other is flow:
             return False
         if slot.free:
-            return self._is_question(other, heard)
+            return self._is_no_reason(draft, flow, other, heard)
         if slot.type == "digits" and heard.entity("digits") is not None:
             return False
         if len(words_of(heard.text)) <= _MOST_WORDS_OF_AN_ANSWER and read(slot, heard) is not None:
             return False
         return heard.confidence >= (_OTHER_MATTER_FOR_WORDS if slot.type in SPOKEN_ANSWERS else _OTHER_MATTER)
 
-    def _is_question(self, other: FrameFlow, heard: Understanding) -> bool:
-        """Whether a turn asks something that no reason would name: of a frame that only reads, with one of its values.
+    def _is_no_reason(self, draft: Draft, flow: FrameFlow, other: FrameFlow, heard: Understanding) -> bool:
+        """Whether a turn is no reason but another matter, clearly heard.
 
-        "It is too expensive" is a reason that sounds like a question of price; "what do shoes cost" is one.
+        Reasons sound like other matters: "it is too expensive" like a question of price, "it has not come" like one of
+        the order. A question has a value of that matter ("what do shoes cost") or a question word ("when will my refund
+        come"). A write about something else than the open frame's number ("book an appointment") is no reason for it.
         """
+        if heard.confidence >= _SURELY_ANOTHER_MATTER:
+            asked = {word for pack in draft.packs for word in pack.lexicon.question_words}
+            elsewhere = other.write and other.number is None and flow.number is not None
+            if elsewhere or not asked.isdisjoint(words_of(heard.text)):
+                return True
         if other.write or other.tool is None or other.number is not None:
             return False
         asks = any(read(slot, heard) is not None for slot in other.slots)

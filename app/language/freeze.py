@@ -105,6 +105,7 @@ def _lexicon(doc: Mapping[str, Any]) -> Lexicon:
         cases={name: dict(rules) for name, rules in doc.get("cases", {}).items()},
         informal_words=_words(doc.get("informal_words", ())),
         clause_joins=_words(doc.get("clause_joins", ())),
+        question_words=_words(doc.get("question_words", ())),
         alarm_words={" ".join(words_of(phrase)): kind for phrase, kind in doc.get("alarm_words", {}).items()},
     )
 

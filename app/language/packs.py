@@ -70,6 +70,7 @@ class Lexicon:
     cases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # case -> ending -> what replaces it
     informal_words: frozenset[str] = frozenset()
     clause_joins: frozenset[str] = frozenset()
+    question_words: frozenset[str] = frozenset()
     alarm_words: Mapping[str, str] = field(default_factory=dict)  # phrase -> kind of what may bring a person in
 
 

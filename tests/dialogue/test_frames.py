@@ -181,6 +181,31 @@ async def test_a_question_in_between_is_no_reason_and_the_reason_is_asked_again(
     assert says_key(await talk.say("affirm"), talk.language, "cancel_order_done")
 
 
+@pytest.mark.parametrize(
+    ("intent", "key"), [("refund_status", "refund_initiated"), ("order_status", "order_status_shipped")]
+)
+async def test_a_question_about_an_order_is_no_reason(talk: Conversation, intent: str, key: str) -> None:
+    await talk.say("cancel_order", digits="4512")
+    for word in sorted(REGISTRY.get(talk.language).lexicon.question_words)[:1]:
+        reply = await talk.say(intent, text=f"xx {word} xx", confidence=0.99)
+    assert says_key(reply, talk.language, key) and "reason" not in talk.state.slots
+    assert says_key(reply, talk.language, "ask_cancel_reason") and reply.expectation is Expectation.TEXT
+    await talk.say(intent, text="it has not come", confidence=0.99)
+    assert talk.state.slots["reason"] == "it has not come"
+    assert says_key(await talk.say("affirm"), talk.language, "cancel_order_done")
+
+
+async def test_another_request_is_no_reason_but_a_complaint_may_name_anything(talk: Conversation) -> None:
+    await talk.say("cancel_order", digits="4512")
+    reply = await talk.say("book_appointment", text="book an appointment", confidence=0.99)
+    assert says_key(reply, talk.language, "ask_appointment_date") and "reason" not in talk.state.slots
+    other = Conversation(talk.engine, talk.language)
+    await other.open()
+    await other.say("complaint")
+    reply = await other.say("cancel_appointment", text="you cancelled my appointment", confidence=0.99)
+    assert reply.actions[0].data["slots"] == {"reason": "you cancelled my appointment"}
+
+
 async def test_who_wants_it_no_more_is_let_go_while_a_question_is_open(talk: Conversation) -> None:
     await talk.say("book_appointment")
     reply = await talk.say("not_interested", text="forget it")

@@ -69,6 +69,38 @@ async def test_sentences_of_the_packs_reach_their_action(
 
 
 @pytest.mark.parametrize(
+    ("language", "cancel", "question", "key", "reason"),
+    [
+        ("en-IN", "cancel order 4512", "what is my refund status", "refund_initiated", "it has not come yet"),
+        ("en-IN", "cancel order 4512", "when is your shop open", "ask_city", "the price is too high"),
+        ("hi-IN", "order 4512 cancel karna hai", "mera refund kab aayega", "refund_initiated", "abhi tak nahi aaya"),
+        ("hi-IN", "ऑर्डर 4512 कैंसिल करना है", "मेरा ऑर्डर कहाँ है", "order_status_shipped", "ऑर्डर अभी तक नहीं आया"),
+        ("ta-IN", "ஆர்டர் 4512 கேன்சல் பண்ணுங்க", "ரீஃபண்ட் எப்போ வரும்", "refund_initiated", "இன்னும் வரல"),
+        ("te-IN", "ఆర్డర్ 4512 క్యాన్సిల్ చేయండి", "నా రీఫండ్ ఎప్పుడు వస్తుంది", "refund_initiated", "ఇంకా రాలేదు"),
+    ],
+)
+async def test_a_question_is_not_taken_for_the_reason(
+    engine: DialogueEngine,
+    understander: Understander,
+    language: str,
+    cancel: str,
+    question: str,
+    key: str,
+    reason: str,
+) -> None:
+    talk = Conversation(engine, language)
+    await talk.open()
+    await hear(talk, understander, cancel)
+    reply = await hear(talk, understander, question)
+    assert says_key(reply, language, key) and "reason" not in talk.state.slots
+    if key == "ask_city":
+        reply = await hear(talk, understander, "pune")
+    assert says_key(reply, language, "ask_cancel_reason")
+    await hear(talk, understander, reason)
+    assert talk.state.slots["reason"] == reason
+
+
+@pytest.mark.parametrize(
     ("language", "turns", "written"),
     [
         (
