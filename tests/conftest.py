@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import structlog
+from hypothesis import HealthCheck, settings
 from redis.asyncio import Redis
 
 from app.kit.clock import SystemClock
@@ -23,6 +24,9 @@ structlog.configure(
     ]
 )
 """As structlog does unasked, but for tracebacks with every local variable, which take longer than the tests."""
+
+settings.register_profile("shared-cores", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared-cores")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -190,7 +190,7 @@ def _clock(minutes: int) -> time:
     return time(minutes // 60, minutes % 60)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     hours=spans,
     zones=zone_sets,
@@ -221,7 +221,7 @@ def test_the_next_opening_is_open_and_nothing_before_it_is(
         assert hours.opens <= here.time() < hours.closes and here.date() not in holidays
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     minutes=st.integers(0, 525_600),
     drop=st.sampled_from(["consents", "suppressions", "scrub", "registrations"]),

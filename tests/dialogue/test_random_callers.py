@@ -142,7 +142,7 @@ def _phone(phone: bool) -> dict[str, object]:
     return {"handoff": "phone", "transfer_number": "+911140000000"} if phone else {}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SEEDS, st.sampled_from(LANGUAGES), MOODS, st.booleans(), st.booleans(), st.booleans())
 def test_any_caller_reaches_a_result_or_a_person(
     seed: int, language: str, moods: list[str], phone: bool, verify: bool, bare: bool
@@ -153,7 +153,7 @@ def test_any_caller_reaches_a_result_or_a_person(
     assert _stuck(talk) < TURNS // 2
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(STARTS), SEEDS, st.sampled_from(LANGUAGES), MOODS, st.booleans())
 def test_every_default_flow_ends_in_a_result_or_a_person_within_25_turns(
     start: str, seed: int, language: str, moods: list[str], phone: bool
@@ -166,7 +166,7 @@ def test_every_default_flow_ends_in_a_result_or_a_person_within_25_turns(
     assert len(talk.replies) <= TURNS + 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(STARTS), SEEDS, st.sampled_from(LANGUAGES), MOODS)
 def test_within_a_flow_no_sentence_is_said_three_times_in_a_row_or_four_times_in_all(
     start: str, seed: int, language: str, moods: list[str]

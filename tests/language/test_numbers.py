@@ -26,7 +26,7 @@ DIGITS = st.text("0123456789", min_size=2, max_size=12)
 
 @pytest.mark.parametrize("tag", REGISTRY.tags)
 @given(digits=DIGITS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_spoken_digits_come_back(tag: str, digits: str) -> None:
     spoken = spoken_digits(REGISTRY.get(tag), digits)
     assert parse_digits(spoken, [REGISTRY.get(tag)]) == digits
@@ -34,7 +34,7 @@ def test_spoken_digits_come_back(tag: str, digits: str) -> None:
 
 
 @given(digits=DIGITS, choices=st.lists(st.sampled_from(REGISTRY.tags), min_size=12, max_size=12))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_mixed_languages_come_back(digits: str, choices: list[str]) -> None:
     spoken = " ".join(spoken_digits(REGISTRY.get(tag), digit) for digit, tag in zip(digits, choices, strict=False))
     assert parse_digits(spoken, PACKS) == digits
@@ -42,7 +42,7 @@ def test_mixed_languages_come_back(digits: str, choices: list[str]) -> None:
 
 @pytest.mark.parametrize("tag", ["en-IN", "hi-IN"])
 @given(number=st.integers(0, 999_999_999))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_spoken_numbers_come_back(tag: str, number: int) -> None:
     pack = REGISTRY.get(tag)
     assert parse_number(spoken_number(pack, number), [pack]) == number
@@ -51,14 +51,14 @@ def test_spoken_numbers_come_back(tag: str, number: int) -> None:
 
 @pytest.mark.parametrize("tag", ["ta-IN", "te-IN"])
 @given(number=st.integers(0, 99_999))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_spoken_numbers_come_back_in_the_south(tag: str, number: int) -> None:
     pack = REGISTRY.get(tag)
     assert parse_number(spoken_number(pack, number), [pack]) == number
 
 
 @given(st.text(max_size=80))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_text_is_read_without_failing(text: str) -> None:
     digits = parse_digits(text, PACKS)
     assert digits is None or (digits.isascii() and digits.isdigit())

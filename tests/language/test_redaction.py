@@ -47,21 +47,21 @@ def one_way(tag: str, digits: str) -> str:
 
 @pytest.mark.parametrize("tag", ["en-IN", "hi-IN", "ta-IN", "te-IN"])
 @given(number=st.from_regex(r"[6-9][0-9]{9}", fullmatch=True))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_phone_number_said_digit_by_digit_is_masked(tag: str, number: str) -> None:
     assert redactor()(one_way(tag, number)) == f"[phone …{number[-2:]}]"
 
 
 @pytest.mark.parametrize("tag", sorted(ROMANISED))
 @given(number=st.from_regex(r"[6-9][0-9]{9}", fullmatch=True))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_so_is_one_typed_in_latin_letters(tag: str, number: str) -> None:
     said = " ".join(ROMANISED[tag][int(digit)] for digit in number)
     assert redactor()(said) == f"[phone …{number[-2:]}]"
 
 
 @given(st.from_regex(r"[3-6][0-9]{14}", fullmatch=True), st.randoms(use_true_random=False))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_card_in_a_mixture_of_languages_and_figures_is_masked(body: str, rng: random.Random) -> None:
     card = next(body + digit for digit in "0123456789" if luhn(body + digit))
     said = " ".join(rng.choice(ways(digit)) for digit in card)
@@ -143,7 +143,6 @@ def _texts(value: object) -> list[str]:
 
 
 @given(st.text(max_size=120))
-@settings(deadline=None)
 def test_any_text_goes_through(text: str) -> None:
     assert isinstance(redactor()(text), str)
     if not text.strip():

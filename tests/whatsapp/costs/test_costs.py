@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.conversations.models import Author
@@ -64,7 +64,6 @@ _COSTS = st.builds(
 
 
 @pytest.mark.unit
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(_COSTS))
 def test_sums_lose_nothing(costs: list[Cost]) -> None:
     sums = tallies(costs)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from whatsapp.models import TemplateVersion
@@ -74,7 +74,6 @@ _STOCK = st.dictionaries(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_STOCK, st.sets(st.tuples(st.sampled_from(["main", "spare"]), st.sampled_from(["hi", "en"]))))
 def test_nothing_but_an_approved_template_of_its_category_is_ever_chosen(
     stock: dict[tuple[str, str], tuple[TemplateStatus, Category]], skip: set[tuple[str, str]]

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.language.packs import Pack
@@ -93,7 +93,6 @@ def test_a_template_without_a_known_body_or_with_media_is_not_sent() -> None:
     assert unsendable(FULL) is None
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_whatever_fits_here_fits_at_meta(first: str, second: str) -> None:
     shelf = TemplateShelf()
@@ -112,7 +111,6 @@ _PIECES = st.lists(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_PIECES, st.booleans())
 def test_what_passes_here_is_taken_by_meta(pieces: list[str], example: bool) -> None:
     body: dict[str, Any] = {"type": "BODY", "text": " ".join(pieces)} | ({"example": _EXAMPLE} if example else {})
