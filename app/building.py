@@ -156,7 +156,8 @@ def build(
     kinds = {LOOSEN: change_rules.kind(), **AgentChanges(agents, phone_numbers).kinds()}
     http = public_client(allow_private=not production)
     tenants, switches = TenantService(database, clock), KillSwitches(database, audit, clock, webhooks.publish)
-    flows = FlowService(database, shipped.packs, TenantToolFacts(shipped.tools, agents), change_rules, audit, clock)
+    facts = TenantToolFacts(shipped.tools, agents)
+    flows = FlowService(database, shipped.packs, packs.keys(), facts, change_rules, audit, clock)
     api_keys = KeyService(database, master, audit, settings.operator_key.get_secret_value(), clock)
     members = MemberService(database, master, limited, audit, clock)
     inbox_rooms = make_inbox(

@@ -56,7 +56,7 @@ class DialogueEngine:
             FlowFaults: A flow file is wrong.
         """
         self._registry = registry
-        self._flows = flows or load_flows(contract=registry.contract, tools=tools)
+        self._flows = flows or load_flows(contract=registry.contract, tools=tools, languages=registry.tags)
         self._clock = clock or SystemClock()
         self._person = PersonDesk()
         self._turns = TurnDesk(self._person)

@@ -1,6 +1,6 @@
 """Reads flow files and holds them against the packs' contract and the tools; every fault with file, line and reason."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,7 @@ def load_flows(
     *,
     contract: Contract | None = None,
     tools: Mapping[str, ToolFacts] | None = None,
+    languages: Collection[str] | None = None,
     version: str = "default",
 ) -> Flows:
     """Reads and checks a set of flows.
@@ -82,6 +83,7 @@ def load_flows(
         sources: File name -> YAML text; the shipped ones when not given.
         contract: The packs' contract, whose responses, disclosures and intents the flows may name.
         tools: Contracts of the tools, by name; None leaves tools unchecked.
+        languages: BCP-47 tags of the packs, in which flows may bring sentences; None leaves languages unchecked.
         version: What the set is called.
 
     Raises:
@@ -100,6 +102,8 @@ def load_flows(
     faults += [fault for file, node, flow in read for fault in _owed(file, node, flow)]
     for file, node, flow in read:
         faults += _check(file, node, flow, contract, tools)
+        if isinstance(flow, FrameFlow):
+            faults += _sentences(file, node, flow, contract, languages)
     flows = [flow for _, _, flow in read]
     handoffs = [flow for flow in flows if isinstance(flow, HandoffFlow)]
     opt_outs = [flow for flow in flows if isinstance(flow, OptOutFlow)]
@@ -201,6 +205,24 @@ def _check(
             yield from _fillings(file, node, flow, contract)
         if tools is not None and flow.tool is not None:
             yield from _tool(file, node, flow, tools)
+
+
+def _sentences(
+    file: str, node: yaml.Node, flow: FrameFlow, contract: Contract | None, languages: Collection[str] | None
+) -> Iterator[FlowFault]:
+    """Finds sentences that nobody would ever hear: under a key that nothing says, or for a language without a pack."""
+    spoken = set(flow.keys())
+    for key, by_tag in flow.sentences.items():
+        if contract is not None and key not in spoken and key not in contract.responses:
+            reason = f"sentences.{key}: neither a response of the packs' contract nor said by this flow"
+            yield FlowFault(file, line_of(node, ("sentences", key)), f"{reason}; name it in the flow or remove it")
+        for tag, variants in by_tag.items():
+            where, place = line_of(node, ("sentences", key, tag)), f"sentences.{key}.{tag}"
+            if languages is not None and tag not in languages:
+                reason = f"{place}: no pack has the language {tag}; there are {', '.join(sorted(languages))}"
+                yield FlowFault(file, where, reason)
+            if not variants or not all(text.strip() for text in variants):
+                yield FlowFault(file, where, f"{place}: says nothing; write a sentence or remove it")
 
 
 def _slots(file: str, node: yaml.Node, flow: FrameFlow) -> Iterator[FlowFault]:

@@ -1,7 +1,7 @@
 """Keeps tenants' flows: checks drafts, has them approved, lets one version of a set serve, goes back to the last."""
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
 import structlog
@@ -31,6 +31,7 @@ class FlowService:
     Args:
         database: The store.
         contract: The packs' contract, whose responses flows may speak.
+        languages: BCP-47 tags of the packs, in which flows may bring sentences.
         tools: Tenant id -> the tools that its flows may call.
         rules: What takes two people.
         audit: Who did what.
@@ -41,6 +42,7 @@ class FlowService:
         self,
         database: Database,
         contract: Contract,
+        languages: Collection[str],
         tools: Callable[[str], Awaitable[Mapping[str, ToolFacts]]],
         rules: ChangeRules,
         audit: AuditLog,
@@ -49,6 +51,7 @@ class FlowService:
         self._rules = rules
         self._database = database
         self._contract = contract
+        self._languages = languages
         self._tools = tools
         self._audit = audit
         self._clock = clock
@@ -216,7 +219,7 @@ class FlowService:
     async def _check(self, tenant_id: str, files: Mapping[str, str]) -> None:
         tools = await self._tools(tenant_id)
         try:
-            load_flows({**default_sources(), **files}, contract=self._contract, tools=tools)
+            load_flows({**default_sources(), **files}, contract=self._contract, tools=tools, languages=self._languages)
         except FlowFaults as error:
             places = [FieldError(f"/body/files/{f.file}", f"line {f.line}: {f.reason}") for f in error.faults]
             raise Unprocessable("the flows are wrong", code="flows_invalid", errors=places) from error

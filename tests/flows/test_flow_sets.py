@@ -67,6 +67,14 @@ async def publish(tenant: TenantDoor, version: int) -> None:
         (("ask: [ask_order_id]", "ask: [item_not_found, price_answer]"), 9, "price_answer needs"),
         (("intents: [cancel_order]", "intents: [refund_status]"), 4, "already starts"),
         (("kind: frame", "kind: [frame"), 3, "not readable as YAML"),
+        (("    hi-IN:", "    fr-FR:"), 21, "no pack has the language fr-FR; there are en-IN, hi-IN, ta-IN, te-IN"),
+        (("    hi-IN:", "    hi:"), 21, "sentences.our_own_words.hi: no pack has the language hi"),
+        (
+            ("    hi-IN:", "  anser:\n    hi-IN:"),
+            21,
+            "sentences.anser: neither a response of the packs' contract nor said",
+        ),
+        (('["Order {order_id} is off the list."]', "[]"), 20, "sentences.our_own_words.en-IN: says nothing"),
     ],
 )
 async def test_a_wrong_draft_is_refused_with_its_place(
@@ -78,6 +86,7 @@ async def test_a_wrong_draft_is_refused_with_its_place(
     assert answer.status_code == 422 and answer.json()["code"] == "flows_invalid"
     places = [(error["pointer"], error["detail"]) for error in answer.json()["errors"]]
     assert any(pointer.endswith(".yaml") and reason in detail for pointer, detail in places), places
+    assert any(detail.startswith(f"line {line}: ") and reason in detail for _, detail in places), places
     assert any(f"line {line}:" in detail for _, detail in places), places
     assert (await tenant.ok("GET", "/v1/flow-versions"))["data"] == []
 
