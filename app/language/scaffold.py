@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +21,7 @@ from app.language.scripts import LATIN, letters_of_script
 from app.language.source import read_yaml
 
 TODO: Final = "TODO"
+_REGION: Final = re.compile(r"-([A-Z]{2}|\d{3})$")
 _FACTS: Final = Path(__file__).parent / "facts.yaml"
 _MULTIPLIERS: Final = (100, 1_000, 100_000, 10_000_000)
 _FORMS: Final = {
@@ -72,11 +74,13 @@ def scaffold(packs_dir: Path, tag: str, contract: Contract, others: Iterable[Pac
         The folder.
 
     Raises:
-        Unprocessable: Not a tag.
+        Unprocessable: Not a tag, or one without a region.
         Conflict: The folder exists.
     """
     if not TAG.fullmatch(tag):
         raise Unprocessable(f"{tag!r} is no BCP-47 tag like kn-IN")
+    if not _REGION.search(tag):
+        raise Unprocessable(f"{tag!r} names no region; add one, such as {tag}-IN")
     folder = packs_dir / tag
     if folder.exists():
         raise Conflict(f"{folder} exists; remove it or choose another tag")

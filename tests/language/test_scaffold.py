@@ -76,5 +76,7 @@ def test_a_folder_that_is_there_stays_as_it_is(registry: PackRegistry, tmp_path:
     new(tmp_path, "kn-IN", registry)
     with pytest.raises(Conflict, match="exists"):
         new(tmp_path, "kn-IN", registry)
+    with pytest.raises(Unprocessable, match="names no region; add one, such as mr-IN"):
+        new(tmp_path, "mr", registry)
     with pytest.raises(Unprocessable, match="no BCP-47 tag"):
         new(tmp_path, "../kn", registry)
