@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 
 from app.dialogue.draft import Draft
 from app.dialogue.escalation import Trigger
 from app.dialogue.prosody import Prosody, learnt, strain
 from app.language.normalise import words_of
+from app.language.number_parsing import number_at, tokens_of
 from app.language.numbers import parse_number
 from app.nlu.understanding import Understanding
 
 ADULT = 18
+_YOUNGEST = 5  # whom a bare number may age: "I am two" is a party of two
+_LITTLE_BEHIND = 2  # words behind a bare age: "main solah ka hoon"
 OUT_OF_SCOPE = "out_of_scope"
 _WEIGHTS = {"anger": 0.7, "upset": 0.35}
 _BY_INTENT = {"complaint": 0.35, "legal_threat": 0.5, "billing_dispute": 0.2}
@@ -93,12 +97,43 @@ def _angry(alarms: dict[str, list[str]]) -> list[str]:
 def _age(draft: Draft, text: str, alarms: dict[str, list[str]]) -> dict[str, object] | None:
     if alarms.get("minor"):
         return {"words": alarms["minor"]}
-    own = alarms.get("age") or (alarms.get("self") and alarms.get("age_of"))
+    if (bare := _bare_age(draft, text)) is not None:
+        return bare
+    about_self = alarms.get("self") or alarms.get("self_age")
+    own = alarms.get("age") or (about_self and alarms.get("age_of"))
     if own:
         years = parse_number(text, draft.packs)
         if years is not None and 0 < years < ADULT:
             return {"words": own, "age": int(years)}
     return None
+
+
+def _bare_age(draft: Draft, text: str) -> dict[str, object] | None:
+    """Returns the age of "I am sixteen": a minor's number right behind such words, and nothing of weight behind it."""
+    tokens = tokens_of(text)
+    for pack in draft.packs:
+        for phrase in (phrase for phrase, kind in pack.lexicon.alarm_words.items() if kind == "self_age"):
+            words = phrase.split()
+            for end in range(len(words), len(tokens)):
+                if tokens[end - len(words) : end] != words:
+                    continue
+                number = number_at(tokens, end, draft.packs)
+                if number and _YOUNGEST <= number[0] < ADULT and _is_little(draft, tokens[number[1] :]):
+                    return {"words": [phrase], "age": int(number[0])}
+    return None
+
+
+def _is_little(draft: Draft, tokens: list[str]) -> bool:
+    """Tells whether only words without weight follow, until a further matter is joined on."""
+    lexicons = [pack.lexicon for pack in draft.packs]
+    behind = list(takewhile(lambda word: not any(word in lex.clause_joins for lex in lexicons), tokens))
+    return len(behind) <= _LITTLE_BEHIND and all(
+        any(
+            word in lex.function_words_native or word in lex.function_words_romanised or word in lex.backchannels
+            for lex in lexicons
+        )
+        for word in behind
+    )
 
 
 def _doubt(draft: Draft, heard: Understanding) -> Finding | None:

@@ -30,9 +30,10 @@ _CLOCK_TIME = re.compile(r"(\d|1\d|2[0-3]):[0-5]\d")
 _TIME_FORMATS = frozenset({"whole", "half", "quarter", "three_quarters", "minutes", "minutes_below_ten"})
 _MANIFEST = ("tag", "name", "native_name", "scripts", "forms", "fallback", "whatsapp_code", "tts", "numbers")
 _VALUES = {
+    "digit_plurals": r"\d",
     "digit_words": r"\d", "number_words": r"[1-9]\d+", "repeat_words": r"[2-9]", "relative_days": r"-?\d",
     "fraction_words": r"[+-]?\d+\.\d+", "language_names": TAG.pattern,
-    "alarm_words": "anger|upset|medical|security|minor|age|age_of|self",
+    "alarm_words": "anger|upset|medical|security|minor|age|age_of|self|self_age",
 }  # fmt: skip
 _FORMATS = (
     ("date_format", frozenset({"day", "month"})),

@@ -14,6 +14,7 @@ _GROUPING = re.compile(r"(?<=\d),(?=\d)")
 _THOUSANDS = re.compile(r"(?<=\d)\s+k\b", re.IGNORECASE)
 _POINT = re.compile(r"(?<=\d)\.(?=\d)")
 _FIGURE = re.compile(r"(\d[\d-]*)(?:point(\d+))?(k)?")
+_MOST_REPEATED = 6
 _PARTS = re.compile(r"\d[\d-]*(?:point\d+)?(?:k(?![^\W\d]))?|\D+")
 
 
@@ -27,6 +28,7 @@ class _Piece:
     figures: bool
     start: int
     end: int
+    repeated: bool = False  # "double four", "three zeros"
 
 
 def parse_digits(text: str, packs: Sequence[Pack], expected: tuple[int, int] | None = None) -> str | None:
@@ -141,12 +143,13 @@ def number_spans(tokens: list[str], packs: Sequence[Pack]) -> list[NumberSpan]:
             found is not None and (found[0].multiplier is not None or found[0].shift or _fractional(found[0]))
             for found in (words.at(inside, index) for index in range(len(inside)))
         )
+        large = large or any(token in words.ends_in_thousand for token in inside[1:])
         spans.append(
             NumberSpan(
                 start=pieces[0].start,
                 end=pieces[-1].end,
                 figures=any(piece.figures for piece in pieces),
-                single=len(run) == 1,
+                single=len(run) == 1 and not pieces[0].repeated,
                 large=large or "point" in " ".join(inside),
                 everyday=all(piece.everyday for piece in pieces),
             )
@@ -212,13 +215,32 @@ def _piece(tokens: list[str], start: int, words: NumberWords) -> _Piece | None:
         if following is None or digit is None or digit > 9:
             return None
         digits = str(digit) * found[0].repeat
-        return _Piece(digits, int(digits), False, False, start, following[1])
+        return _Piece(digits, int(digits), False, False, start, following[1], repeated=True)
+    if (counted := _counted_digits(tokens, start, words)) is not None:
+        return counted
     read = _cardinal(tokens, start, words)
     if read is None:
         return None
     value, end = read
     everyday = end - start == 1 and tokens[start] in words.everyday
     return _Piece(str(value), value, everyday, False, start, end)
+
+
+def _counted_digits(tokens: list[str], start: int, words: NumberWords) -> _Piece | None:
+    """Reads "three zeros", "teen baar shunya"; only zeros are counted by a word for times."""
+    found = words.at(tokens, start)
+    count = found[0].whole if found is not None else None
+    if found is None or count is None or not 2 <= count <= _MOST_REPEATED or found[1] >= len(tokens):
+        return None
+    digit, end = words.plurals.get(tokens[found[1]]), found[1] + 1
+    first = start == 0 or words.at(tokens, start - 1) is None
+    if digit is None and first and tokens[found[1]] in words.times:
+        zero = words.at(tokens, end)
+        digit, end = (0, zero[1]) if zero is not None and zero[0].whole == 0 else (None, end)
+    if digit is None:
+        return None
+    digits = str(digit) * count
+    return _Piece(digits, int(digits), False, False, start, end, repeated=True)
 
 
 def _cardinal(tokens: list[str], start: int, words: NumberWords) -> tuple[int, int] | None:
@@ -232,6 +254,15 @@ def _cardinal(tokens: list[str], start: int, words: NumberWords) -> tuple[int, i
         if decimal is not None:
             part += decimal[0]
             index, open_part = decimal[1], True
+            continue
+        if (
+            step is None
+            and last is not None
+            and total == 0 < part < 1000
+            and _in_thousands(tokens, start, index, last, words)
+        ):
+            total, part, index, ceiling = part * 1000, Fraction(0), index + 1, 1000
+            end, ended = total, index
             continue
         if step is None:
             if index == start or tokens[index] not in words.fillers or total + part < 100 or not open_part:
@@ -263,6 +294,12 @@ def _cardinal(tokens: list[str], start: int, words: NumberWords) -> tuple[int, i
         if (total + part).denominator == 1:
             end, ended = total + part, index
     return (int(end), ended) if ended > start else None
+
+
+def _in_thousands(tokens: list[str], start: int, index: int, last: NumberWord, words: NumberWords) -> bool:
+    """Tells whether a token is the k of "five k"; behind digits in a row it is a letter."""
+    alone = start == 0 or words.at(tokens, start - 1) is None
+    return alone and words.thousand_at(tokens, index, last)
 
 
 def _decimal(tokens: list[str], index: int, words: NumberWords) -> tuple[Fraction, int] | None:

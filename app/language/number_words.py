@@ -1,7 +1,7 @@
 """One table of the number words of several packs, so that a caller may mix languages inside one number."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -59,6 +59,9 @@ class NumberWords:
     fillers: frozenset[str]
     everyday: frozenset[str]  # number words that are also ordinary words ("do", "ek")
     points: frozenset[str]  # "point", of a spoken decimal
+    thousands: frozenset[tuple[str, str]]  # tag of a pack and its word for a thousand behind a number: "k"
+    plurals: Mapping[str, int]  # "zeros" -> 0
+    times: frozenset[str]  # "baar", of "teen baar shunya"
 
     def at(self, tokens: list[str], start: int) -> tuple[NumberWord, int] | None:
         """Returns the longest number word that begins at a token, and where it ends."""
@@ -67,6 +70,15 @@ class NumberWords:
             if found is not None:
                 return found, start + size
         return None
+
+    @property
+    def ends_in_thousand(self) -> frozenset[str]:
+        """Words for a thousand that only stand behind a number."""
+        return frozenset(word for _, word in self.thousands)
+
+    def thousand_at(self, tokens: list[str], index: int, number: NumberWord) -> bool:
+        """Tells whether a thousand that only stands behind a number is at a token, in a language of that number."""
+        return index < len(tokens) and any((tag, tokens[index]) in self.thousands for tag in number.tags)
 
     def correction_at(self, tokens: list[str], start: int) -> int | None:
         """Returns where a correction ("no", "sorry") that begins at a token ends, None when none does."""
@@ -105,6 +117,9 @@ def number_words(packs: tuple[Pack, ...]) -> NumberWords:
         ),
         everyday=frozenset(everyday),
         points=frozenset(word for pack in packs for word in pack.lexicon.point_words),
+        thousands=frozenset((pack.tag, word) for pack in packs for word in pack.lexicon.thousand_words),
+        plurals={word: int(digit) for pack in packs for word, digit in pack.lexicon.digit_plurals.items()},
+        times=frozenset(word for pack in packs for word in pack.lexicon.times_words),
     )
 
 

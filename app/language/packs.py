@@ -59,6 +59,9 @@ class Lexicon:
     refusal_words: frozenset[str] = frozenset()
     language_namesakes: frozenset[str] = frozenset()  # "nadu": behind a language's name it makes another name
     point_words: frozenset[str] = frozenset()
+    thousand_words: frozenset[str] = frozenset()  # "k": a thousand, behind a number only
+    digit_plurals: Mapping[str, str] = field(default_factory=dict)  # "zeros" -> "0": behind how many there are
+    times_words: frozenset[str] = frozenset()  # "baar": between how many zeros there are and "zero"
     suffixes: tuple[str, ...] = ()
     common_words: frozenset[str] = frozenset()
     relative_days: Mapping[str, int] = field(default_factory=dict)  # spoken word -> days from today

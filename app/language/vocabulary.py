@@ -15,10 +15,11 @@ from app.language.source import UNFINISHED, is_nfc
 FILE_NAME = "vocabulary.yaml"
 _CALENDAR = re.compile(
     r"r~?-?\d{1,2}|mon|tue|wed|thu|fri|sat|sun|weekend|m([1-9]|1[0-2])|o([1-9]|[12]\d|3[01])"
-    r"|next|this|last|dom|days|weeks|months|days_ahead|weeks_ahead|later|within|ago|past"
+    r"|next|this|last|dom|days|weeks|months|days_ahead|weeks_ahead|later|within|ago|past|from|eom1?"
 )
 _CLOCK = re.compile(
-    r"hour|am|pm|morning|noon|afternoon|evening|night|midnight|half|quarter|past|to|minute|hours|later|within"
+    r"hour|am|pm|morning|noon|afternoon|evening|night|midnight|half|quarter|past|to|short|minute|hours|later|within"
+    r"|about>|<about"
     r"|h([1-9]|1[0-2])|q\d+\.\d+"
 )
 _CUES = re.compile(r"(person|reason|address)>|<(person|reason|address)|person<>|nobody")

@@ -153,6 +153,8 @@ class _Reader:
             return self._turned(index, end, code)
         if code in _WEEKDAYS or code == "weekend":
             return self._weekday(index, end, code)
+        if code in ("eom", "eom1"):
+            return self._moment(index, end, self._last_day("next" if code == "eom1" else "this"))
         if code[:1] == "m" and code[1:].isdigit() and (found := self._month_first(index, end, int(code[1:]))):
             return found
         if code == "dom" and self._tokens[index] not in ("th", "st", "nd", "rd"):
@@ -183,9 +185,29 @@ class _Reader:
         """Reads "vaaram tarvata", "a week later": one of a unit, as none is counted."""
         if index and self._finder.number(self._tokens, index - 1) is not None:
             return None
+        if (counted := self._from_named(index, end, 1, unit)) is not None:
+            return counted
         turn, after = self._finder.code(self._tokens, end)
         count = {"later": 1, "ago": -1}.get(turn)
         return self._moment(index, after, self._shifted(count, unit)) if count is not None else None
+
+    def _from_named(self, index: int, end: int, count: int, unit: str) -> Moment | None:
+        """Reads what follows "a week" in "a week from monday": the day that is counted from."""
+        turn, start = self._finder.code(self._tokens, end)
+        if turn not in ("from", "later"):
+            return None
+        code, after = self._finder.code(self._tokens, start)
+        if code in _WEEKDAYS:
+            base = self._weekday(start, after, code).resolved
+        elif code[:1] == "r":
+            day = self._relative(code)
+            base = day.isoformat() if day is not None else None
+        else:
+            return None
+        days = {"days": 1, "weeks": 7}.get(unit)
+        if base is None or days is None or count * days > _FURTHEST_DAYS:
+            return None
+        return self._moment(index, after, date.fromisoformat(base) + timedelta(days=count * days))
 
     def _ahead(self, index: int, end: int) -> Moment | None:
         """Reads "in three days", "after two weeks", "in a week"."""
@@ -215,6 +237,8 @@ class _Reader:
         if named and 1 <= number <= 31:
             return self._moment(index, end, self._day_of_month(number))
         if code in _UNITS and not ordinal:
+            if (counted := self._from_named(index, after, number, code)) is not None:
+                return counted
             turn, ended = self._finder.code(self._tokens, after)
             if turn in ("later", "ago"):
                 return self._moment(index, ended, self._shifted(-number if turn == "ago" else number, code))
@@ -259,6 +283,8 @@ class _Reader:
                 day += timedelta(days=_WEEKDAYS.index(named) - day.weekday())
                 after = ended
             return self._moment(index, after, day)
+        if code == "eom":
+            return self._moment(index, after, self._last_day(turn))
         if code == "months":
             return self._in_turned_month(index, after, turn)
         return None
@@ -278,6 +304,11 @@ class _Reader:
     def _day_in_turned_month(self, day: int, turn: str) -> date | None:
         months = self._today.year * 12 + self._today.month - 1 + _TURNS[turn]
         return _day(months // 12, months % 12 + 1, day)
+
+    def _last_day(self, turn: str) -> date:
+        months = self._today.year * 12 + self._today.month - 1 + _TURNS[turn]
+        year, month = months // 12, months % 12 + 1
+        return date(year, month, calendar.monthrange(year, month)[1])
 
     def _weekday(self, index: int, end: int, code: str, turn: str = "") -> Moment:
         wanted = 5 if code == "weekend" else _WEEKDAYS.index(code)

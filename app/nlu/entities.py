@@ -107,7 +107,8 @@ class EntityFinder:
         search.take_all("date", dates.find(search.tokens, now.date(), past=past, expected=expected, early=early), packs)
         dated = any(entity.kind == "date" for entity in search.found)
         expected = listening.expectation == "time"
-        search.take_all("time", times.find(search.tokens, now, expected=expected, dated=dated), packs)
+        bare = listening.expectation in ("open", "yes_no")
+        search.take_all("time", times.find(search.tokens, now, expected=expected, dated=dated, bare=bare), packs)
         self._read_numbers(search, packs, listening, paid)
         found = search.found
         tokens = search.all_tokens
@@ -181,7 +182,7 @@ class EntityFinder:
 
     def _means_number(self, search: "_Search", span: NumberSpan) -> bool:
         """Tells whether a stretch is one number rather than digits read out: "dedh sau", "pachees", but not "4512"."""
-        if not span.single or search.tokens[span.start] in ("double", "triple"):
+        if not span.single:
             return False
         words = search.tokens[span.start : span.end]
         if span.figures and not span.large:

@@ -23,6 +23,7 @@ class NameFinder:
         self._nobody = frozenset(nobody).union(
             *(lex.function_words_native | lex.function_words_romanised | lex.common_words for lex in lexicons),
             *(lex.yes_words | lex.no_words | lex.backchannels for lex in lexicons),
+            *(lex.alarm_words for lex in lexicons),
         )
 
     def find(self, tokens: list[str], free: list[str]) -> Iterator[tuple[str, int, int]]:

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from app.language.number_parsing import number_at
 from app.language.packs import Pack
+from app.nlu.bare_hours import BareHours
 from app.nlu.dates import Moment
 from app.nlu.phrases import Phrases
 
@@ -23,8 +24,11 @@ class TimeFinder:
     def __init__(self, packs: Sequence[Pack]) -> None:
         self._packs = tuple(packs)
         self._phrases = Phrases([p.vocabulary.clock for p in packs])
+        self._bare = BareHours(self._packs)
 
-    def find(self, tokens: list[str], now: datetime, *, expected: bool, dated: bool = False) -> list[Moment]:
+    def find(
+        self, tokens: list[str], now: datetime, *, expected: bool, dated: bool = False, bare: bool = False
+    ) -> list[Moment]:
         """Returns the times named, in order, none overlapping.
 
         Args:
@@ -32,11 +36,12 @@ class TimeFinder:
             now: The caller's local time, for "in two hours".
             expected: Whether a time was asked for: then a bare number is an hour.
             dated: Whether a date was named: then a bare "five and a half" is an hour too.
+            bare: Whether nothing else was asked for: then "around four" and a lone "eleven forty five" are times too.
         """
         found: list[Moment] = []
         index = 0
         while index < len(tokens):
-            moment = self._at(tokens, index, now, expected, dated)
+            moment = self._at(tokens, index, now, expected, dated) or (self._unmarked(tokens, index) if bare else None)
             if moment is None:
                 index += 1
             else:
@@ -69,6 +74,8 @@ class TimeFinder:
             return None
         value, after = number
         next_code, next_end = self._code(tokens, after)
+        if next_code == "short" and value <= 12 and (left := self._minutes_behind(tokens, next_end))[0]:
+            return self._timed(tokens, index, left[1], value - left[0])
         if next_code in ("hours", "hour", "minute") and (
             ahead := self._ahead(tokens, index, value, next_code, next_end, now)
         ):
@@ -96,6 +103,27 @@ class TimeFinder:
         if expected and 1 <= value <= 24 and (after == len(tokens) or index == 0):
             return self._timed(tokens, index, after, value)
         return None
+
+    def _unmarked(self, tokens: list[str], index: int) -> Moment | None:
+        """Reads "around four", "chaar ke aaspaas", and an hour with minutes or a quarter that is all that is said."""
+        if self._number(tokens, index) is None or (index and self._number(tokens, index - 1) is not None):
+            return None
+        before = next(
+            (start for start in range(max(0, index - 3), index) if self._code(tokens, start) == ("about>", index)), None
+        )
+        start = index if before is None else before
+        if start != index and start and self._number(tokens, start - 1) is not None:  # "one by one"
+            return None
+        read = self._bare.at(tokens, index)
+        if read is None:
+            return None
+        hour, end, parted = read
+        behind, behind_end = self._code(tokens, end)
+        if behind == "<about":
+            return self._timed(tokens, start, behind_end, hour)
+        if before is None and not (parted and index == 0):
+            return None
+        return self._timed(tokens, start, end, hour) if self._bare.ends(tokens, end) else None
 
     def _near(self, tokens: list[str], index: int) -> tuple[str, int]:
         """Returns the hour mark or part of the day at a token, or behind one or two short words ("in the evening")."""

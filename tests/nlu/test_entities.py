@@ -48,6 +48,14 @@ def find(text: str, tag: str, kind: str, *, past: bool = False, listening: Liste
         ("te-IN", "repu udayam padi gantalaku", "2026-11-22"),
         ("te-IN", "ఎల్లుండి ఐదున్నరకి", "2026-11-23"),
         ("te-IN", "rendu rojula tarvata", "2026-11-23"),
+        ("en-IN", "a week from monday", "2026-11-30"),
+        ("en-IN", "two weeks from tomorrow", "2026-12-06"),
+        ("en-IN", "by the end of the month", "2026-11-30"),
+        ("en-IN", "end of next month", "2026-12-31"),
+        ("hi-IN", "mahine ke end mein", "2026-11-30"),
+        ("hi-IN", "agle mahine ke end mein", "2026-12-31"),
+        ("ta-IN", "மாசக் கடைசியில வாங்க", "2026-11-30"),
+        ("te-IN", "nela chivarlo randi", "2026-11-30"),
     ],
 )
 def test_dates(tag: str, text: str, day: str) -> None:
@@ -76,6 +84,19 @@ def test_a_word_for_both_directions_follows_the_matter() -> None:
         ("te-IN", "సాయంత్రం ఐదు గంటలకు", "17:00"),
         ("te-IN", "ఐదింటికి రండి", "17:00"),
         ("te-IN", "ఎల్లుండి ఐదున్నరకి", "17:30"),
+        ("en-IN", "eleven forty five", "11:45"),
+        ("en-IN", "come at eleven forty five please", "11:45"),
+        ("en-IN", "around four", "16:00"),
+        ("en-IN", "call me by 6", "18:00"),
+        ("hi-IN", "chaar ke aaspaas aaiye", "16:00"),
+        ("hi-IN", "paanch bajne mein das minute", "16:50"),
+        ("ta-IN", "அஞ்சே முக்கால்", "17:45"),
+        ("ta-IN", "ஏழே கால்", "19:15"),
+        ("ta-IN", "எட்டரை", "08:30"),
+        ("ta-IN", "அஞ்சரைக்கு வாங்க", "17:30"),
+        ("te-IN", "పదిన్నరకి రండి", "10:30"),
+        ("te-IN", "పావు తక్కువ ఆరుకి", "17:45"),
+        ("te-IN", "paavu takkuva aaruki", "17:45"),
     ],
 )
 def test_times(tag: str, text: str, time: str) -> None:
@@ -104,10 +125,61 @@ def test_times(tag: str, text: str, time: str) -> None:
         ("en-IN", "my order is 4512 and call me on 98765 43210", "digits", "4512"),
         ("en-IN", "four five one two no sorry four five one three", "digits", "4513"),
         ("hi-IN", "nau aath double two saat", "digits", "98227"),
+        ("en-IN", "three zeros five", "digits", "0005"),
+        ("en-IN", "quadruple nine", "digits", "9999"),
+        ("hi-IN", "teen baar shunya paanch", "digits", "0005"),
+        ("en-IN", "five k rupees", "amount", "5000"),
+        ("en-IN", "my budget is twenty grand", "amount", "20000"),
+        ("en-IN", "my order number is eleven forty five", "digits", "1145"),
+        ("en-IN", "at four five one two", "digits", "4512"),
+        ("en-IN", "this is Ramesh Kumar", "person", "Ramesh Kumar"),
     ],
 )
 def test_values(tag: str, text: str, kind: str, value: str) -> None:
     assert find(text, tag, kind) == [value]
+
+
+@pytest.mark.parametrize("minutes", [15, 30, 45])
+@pytest.mark.parametrize("hour", range(1, 13))
+def test_quarters_of_every_tamil_hour(hour: int, minutes: int) -> None:
+    stems = "ஒண்ண ரெண்ட மூண நால அஞ்ச ஆற ஏழ எட்ட ஒன்பத பத்த பதினொண்ண பன்னெண்ட".split()
+    said = {15: "ே கால்", 30: "ரை", 45: "ே முக்கால்"}[minutes]
+    assert find(stems[hour - 1] + said, "ta-IN", "time") == [f"{hour if 8 <= hour else hour + 12:02}:{minutes}"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "text"),
+    [
+        ("en-IN", "one by one"),
+        ("en-IN", "at one of your stores"),
+        ("en-IN", "around four people came"),
+        ("en-IN", "around four thousand rupees"),
+        ("en-IN", "five five"),
+        ("hi-IN", "chaar hazaar ke aaspaas"),
+        ("ta-IN", "அஞ்சரை கிலோ"),
+        ("ta-IN", "அஞ்சே முக்கால் லட்சம்"),
+        ("te-IN", "రెండున్నర కిలోలు"),
+    ],
+)
+def test_numbers_that_are_no_times(tag: str, text: str) -> None:
+    assert find(text, tag, "time") == []
+
+
+def test_a_pair_of_numbers_stays_digits_where_digits_are_asked_for() -> None:
+    assert find("eleven forty five", "en-IN", "time", listening=Listening("digits", (4, 10))) == []
+    assert find("eleven forty five", "en-IN", "digits", listening=Listening("digits", (4, 10))) == ["1145"]
+
+
+@pytest.mark.parametrize("text", ["four five one k two", "grand total", "K four five one two", "paanch k baad"])
+def test_a_letter_is_no_thousand(text: str) -> None:
+    assert not {
+        value for kind in ("number", "amount", "digits") for value in find(text, "en-IN", kind) if "000" in value
+    }
+
+
+@pytest.mark.parametrize("text", ["this is useless pathetic service", "this is worst", "this is the third time"])
+def test_a_complaint_is_no_name(text: str) -> None:
+    assert find(text, "en-IN", "person") == []
 
 
 def test_money_and_count_in_one_sentence() -> None:
