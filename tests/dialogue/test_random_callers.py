@@ -134,8 +134,8 @@ def _acts(reply: Reply) -> set[str]:
 
 
 def _stuck(talk: Conversation) -> int:
-    """Returns the most turns in a row that led to neither a result of a flow nor a person."""
-    return max(state.idle for state in talk.states)
+    """Returns the most turns in a row after which the call went on, with neither a result of a flow nor a person."""
+    return max(state.idle for state in talk.states if not state.ended)
 
 
 def _phone(phone: bool) -> dict[str, object]:
