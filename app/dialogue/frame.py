@@ -120,6 +120,7 @@ class FrameDesk:
         value = draft.state.slots.get(slot.name, "")
         words = spoken(draft.pack, slot.type, value, draft.today) or value
         draft.put_slot(slot.name, None)
+        draft.put_slot(f"{slot.name}.doubt", None)
         draft.change(misses=draft.state.misses + 1, awaiting=slot.name)
         said = draft.state.misses < draft.profile.escalation.repeated_failure
         if not (said and slot.wrong and draft.say(slot.wrong, **{slot.type: words})):

@@ -104,6 +104,14 @@ async def test_too_many_digits_are_said_back(talk: Conversation) -> None:
     assert not talk.shop.asked
 
 
+async def test_a_doubtful_number_that_is_too_long_leaves_no_doubt_behind(talk: Conversation) -> None:
+    await talk.say("order_status")
+    await talk.say("inform", sure=0.3, digits="12345678901")
+    reply = await talk.say("affirm", amount="200000")
+    assert reply.expectation is Expectation.DIGITS
+    assert "order_id.doubt" not in talk.state.slots
+
+
 async def test_not_found_is_said_back_and_then_a_person_is_offered(talk: Conversation) -> None:
     await talk.say("order_status")
     reply = await talk.say("inform", digits="5555")
