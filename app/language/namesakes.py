@@ -45,9 +45,9 @@ def without_namesakes(words: Sequence[str], packs: tuple[Pack, ...]) -> list[str
     lists = _lists(packs)
     left = list(words)
     for index, word in enumerate(words):
-        name = next((name for name in lists.languages if word.startswith(name)), None)
-        if name is None:
+        if not word.startswith(lists.languages):
             continue
+        name = next(name for name in lists.languages if word.startswith(name))
         rest, behind = word[len(name) :], words[index + 1] if index + 1 < len(words) else ""
         joined = len(name) >= _SHORTEST and rest.startswith(lists.stems)
         followed = not rest and (behind in lists.namesakes or behind.startswith(lists.stems))

@@ -1,6 +1,7 @@
 """Whether a caller asks for another language ("tamil la pesunga"), in any language; part of `identify`."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from app.language.namesakes import without_namesakes
@@ -11,17 +12,29 @@ _REFUSED = 3  # the same where no word for speaking is said
 _FAR = 6
 _REACH = 5  # words between a name and the word for speaking
 _LONGEST_ENDING = 3
+_SHORTEST_STEM = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Lists:
+    names: dict[str, str]  # a language's name -> BCP-47 tag
+    stems: tuple[str, ...]  # names that an ending may hang on, the longest first
+    speak: frozenset[str]
+    refusals: frozenset[str]
 
 
 @lru_cache(maxsize=4)
-def _lists(packs: tuple[Pack, ...]) -> tuple[dict[str, str], frozenset[str], frozenset[str]]:
+def _lists(packs: tuple[Pack, ...]) -> _Lists:
     names: dict[str, str] = {}
     for pack in packs:
         for name, tag in pack.lexicon.language_names.items():
             names.setdefault(name, tag)
-    speak = frozenset(word for pack in packs for word in pack.lexicon.speak_words)
-    refusals = frozenset(word for pack in packs for word in pack.lexicon.no_words | pack.lexicon.refusal_words)
-    return names, speak, refusals
+    return _Lists(
+        names=names,
+        stems=tuple(sorted((name for name in names if len(name) >= _SHORTEST_STEM), key=len, reverse=True)),
+        speak=frozenset(word for pack in packs for word in pack.lexicon.speak_words),
+        refusals=frozenset(word for pack in packs for word in pack.lexicon.no_words | pack.lexicon.refusal_words),
+    )
 
 
 def requested_language(words: Sequence[str], packs: tuple[Pack, ...]) -> str | None:
@@ -34,14 +47,14 @@ def requested_language(words: Sequence[str], packs: tuple[Pack, ...]) -> str | N
         words: Lower-case words of the utterance.
         packs: Packs whose words count.
     """
-    names, speak, refusals = _lists(packs)
-    found = list(_names(without_namesakes(words, packs), names))
-    if not found:
-        return None
-    spoken = [i for i, word in enumerate(words) if word in speak]
+    lists = _lists(packs)
+    spoken = [i for i, word in enumerate(words) if word in lists.speak]
     if not spoken:
         return None
-    refused = [i for i, word in enumerate(words) if word in refusals]
+    found = list(_names(without_namesakes(words, packs), lists))
+    if not found:
+        return None
+    refused = [i for i, word in enumerate(words) if word in lists.refusals]
     best: tuple[int, str] | None = None
     for index, tag in found:
         near = min(abs(index - i) for i in spoken)
@@ -65,9 +78,9 @@ def named_language(words: Sequence[str], packs: tuple[Pack, ...]) -> str | None:
         words: Lower-case words of the utterance.
         packs: Packs whose words count.
     """
-    names, _, refusals = _lists(packs)
-    found = list(_names(without_namesakes(words, packs), names))
-    refused = [i for i, word in enumerate(words) if word in refusals]
+    lists = _lists(packs)
+    found = list(_names(without_namesakes(words, packs), lists))
+    refused = [i for i, word in enumerate(words) if word in lists.refusals]
     if not found or all(abs(index - i) > _REFUSED for index, _ in found for i in refused):
         return found[0][1] if found else None
     if len({tag for _, tag in found}) == 1:
@@ -77,18 +90,17 @@ def named_language(words: Sequence[str], packs: tuple[Pack, ...]) -> str | None:
 
 def names_language(words: Sequence[str], packs: tuple[Pack, ...]) -> bool:
     """Tells whether a language's name is among some lower-case words."""
-    return next(_names(words, _lists(packs)[0]), None) is not None
+    return next(_names(words, _lists(packs)), None) is not None
 
 
-def _names(words: Sequence[str], names: dict[str, str]) -> Iterator[tuple[int, str]]:
+def _names(words: Sequence[str], lists: _Lists) -> Iterator[tuple[int, str]]:
     """Yields (index, tag) of each language's name; a case ending may hang on it ("தமிழ்ல", "telugulo")."""
-    longest = sorted((name for name in names if len(name) >= 4), key=len, reverse=True)
     for index, word in enumerate(words):
-        tag = names.get(word)
-        if tag is None:
-            stem = next(
-                (name for name in longest if word.startswith(name) and len(word) - len(name) <= _LONGEST_ENDING), None
+        tag = lists.names.get(word)
+        if tag is None and word.startswith(lists.stems):
+            fitting = (
+                name for name in lists.stems if word.startswith(name) and len(word) - len(name) <= _LONGEST_ENDING
             )
-            tag = names[stem] if stem else None
+            tag = lists.names.get(next(fitting, ""))
         if tag is not None:
             yield index, tag
