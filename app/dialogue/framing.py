@@ -20,6 +20,7 @@ _OTHER_MATTER_FOR_WORDS = 0.75
 _OTHER_MATTER_FOR_ANY_WORDS = 0.9
 _SURELY_ANOTHER_MATTER = 0.95
 _MOST_WORDS_OF_AN_ANSWER = 3
+_MOST_WORDS_OF_A_REQUEST = 6
 
 
 class FramingDesk:
@@ -87,7 +88,7 @@ class FramingDesk:
         if self._gives_up(draft, slot, heard):
             self._progress.abandon(draft)
             return True
-        own = heard.intent in flow.intents
+        own = heard.intent in flow.intents and not (slot.free and self._gives_reason(heard))
         if not (heard.intent in _ANSWERS or own or slot.free):
             return False
         if spoken_freely is not None and not own:
@@ -100,6 +101,10 @@ class FramingDesk:
         else:
             self._frames.missed(draft, flow, slot)
         return True
+
+    def _gives_reason(self, heard: Understanding) -> bool:
+        """Whether words that sound like the matter itself say why ("I do not need it"), not the same once more."""
+        return heard.confidence < _SURELY_ANOTHER_MATTER or len(words_of(heard.text)) > _MOST_WORDS_OF_A_REQUEST
 
     def _gives_up(self, draft: Draft, slot: Slot, heard: Understanding) -> bool:
         """Whether the caller does not want it any more: "leave it", or a bare no to the same question twice."""

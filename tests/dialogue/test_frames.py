@@ -52,6 +52,22 @@ async def test_a_reason_is_asked_for_once_and_may_be_refused(talk: Conversation)
     assert written(talk) == [("return_order", {"order_id": "4512"})]
 
 
+@pytest.mark.parametrize(
+    ("text", "sure"),
+    [("I do not need it any more", 0.8), ("I want to cancel because I found it cheaper elsewhere", 0.99)],
+)
+async def test_a_reason_that_sounds_like_the_request_is_the_reason(talk: Conversation, text: str, sure: float) -> None:
+    await talk.say("cancel_order", digits="4512")
+    reply = await talk.say("cancel_order", text=text, confidence=sure)
+    assert talk.state.slots["reason"] == text and reply.expectation is Expectation.YES_NO
+
+
+async def test_the_request_said_again_is_no_reason(talk: Conversation) -> None:
+    await talk.say("cancel_order", digits="4512")
+    await talk.say("cancel_order", text="cancel my order", confidence=0.99)
+    assert "reason" not in talk.state.slots
+
+
 async def test_whatever_is_said_is_the_reason(talk: Conversation) -> None:
     await talk.say("cancel_order", digits="4512")
     await talk.say("order_status", text="it has not come and where is it")
