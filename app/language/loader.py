@@ -104,7 +104,7 @@ def read_pack(folder: Path, contract: Contract) -> tuple[Pack | None, PackReport
         problems += [Problem(VALUES, key, cure, values.line_of(key)) for key, cure in values_faults(values.content)]
         problems += _fallback_problems(folder, sources["manifest.yaml"])
     sentences: Mapping[str, tuple[str, ...]] = {}
-    if (folder / SENTENCES).exists() and not any(not problem.warning for problem in problems):
+    if (folder / SENTENCES).exists() and all(problem.warning for problem in problems):
         sentences, faults_of_lines = _sentences(folder / SENTENCES, sources, contract)
         problems += faults_of_lines
     if any(not problem.warning for problem in problems):

@@ -143,7 +143,7 @@ def number_spans(tokens: list[str], packs: Sequence[Pack]) -> list[NumberSpan]:
             found is not None and (found[0].multiplier is not None or found[0].shift or _fractional(found[0]))
             for found in (words.at(inside, index) for index in range(len(inside)))
         )
-        large = large or any(token in words.ends_in_thousand for token in inside[1:])
+        large = large or not words.ends_in_thousand.isdisjoint(inside[1:])
         spans.append(
             NumberSpan(
                 start=pieces[0].start,

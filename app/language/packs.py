@@ -66,9 +66,7 @@ class Lexicon:
     common_words: frozenset[str] = frozenset()
     relative_days: Mapping[str, int] = field(default_factory=dict)  # spoken word -> days from today
     topics: Mapping[str, str] = field(default_factory=dict)  # intent -> what a handoff says the call was about
-    matters: Mapping[str, str] = field(
-        default_factory=dict
-    )  # intent -> what a colleague hears the customer calls about
+    matters: Mapping[str, str] = field(default_factory=dict)  # intent -> what a colleague hears the call is about
     handover_reasons: Mapping[str, str] = field(default_factory=dict)  # rule -> why a person takes over, a sentence
     cases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # case -> ending -> what replaces it
     informal_words: frozenset[str] = frozenset()

@@ -16,13 +16,13 @@ class BareHours:
 
     def __init__(self, packs: Sequence[Pack]) -> None:
         self._packs = tuple(packs)
+        bent = [(pack, hours) for pack in packs if (hours := hours_and_parts(pack))]
         self._parted = frozenset(
             tuple(words.split())
-            for pack in packs
-            if hours_and_parts(pack)  # these languages bend the hour itself
+            for pack, _ in bent
             for words, value in pack.fraction_words.items()
             if value[0] not in "+-" and 1 < Fraction(value) < _HOURS + 1
-        ).union(*(hours_and_parts(pack) for pack in packs))
+        ).union(*(hours for _, hours in bent))
         lexicons = [pack.lexicon for pack in packs]
         self._little = frozenset[str]().union(*(x.function_words_native | x.function_words_romanised for x in lexicons))
         self._soft = frozenset[str]().union(*(x.backchannels | x.yes_words | x.clause_joins for x in lexicons))
